@@ -1,0 +1,1 @@
+"""Foreign files to canonical volumes, masks and clinical rows."""

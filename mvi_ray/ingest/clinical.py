@@ -1,0 +1,131 @@
+"""The clinical table: outcome, centre and the variables that the study declares."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mvi_ray.errors import ManifestError
+from mvi_ray.ingest.problem import Problem
+from mvi_ray.ingest.table import read_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mvi_ray.study import Clinical, Variable
+
+_BLANK = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
+_OUTCOME = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+
+ClinicalValue = float | int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicalTable:
+    """Clinical values by patient.
+
+    Args:
+        rows: one mapping for each patient, `patient_id` first, then the study's columns that
+            the table has. The outcome is 0, 1 or None; categorical values are one of their
+            levels; continuous values are finite.
+        problems: patients left out, cells that could not be read, columns missing.
+    """
+
+    rows: tuple[dict[str, ClinicalValue], ...]
+    problems: tuple[Problem, ...]
+
+
+def read_clinical(path: Path, clinical: Clinical) -> ClinicalTable:
+    """Read the declared columns; every other column stays outside, for it may name a patient.
+
+    Raises:
+        ManifestError: the file as a whole cannot be used.
+    """
+    table = read_table(path, "clinical table")
+    if "patient_id" not in table.columns:
+        raise ManifestError(
+            "clinical table: column 'patient_id' is missing; name the patients as the manifest does"
+        )
+    problems = [_missing_column(name, clinical) for name in clinical.columns if name not in table.columns]
+    extra = [c for c in table.columns if c not in (*clinical.columns, "patient_id")]
+    if extra:
+        problems.append(
+            Problem(
+                "warning",
+                f"{len(extra)} columns of the clinical table are not declared and were not stored",
+                "name those you need under clinical.variables: " + ", ".join(extra[:10]),
+                line=1,
+            )
+        )
+    columns = [name for name in clinical.columns if name in table.columns]
+    rows: list[dict[str, ClinicalValue]] = []
+    seen: dict[str, int] = {}
+    for line, cells in table.rows:
+        patient = cells["patient_id"]
+        fault = _identity_fault(patient, line, seen)
+        if fault:
+            problems.append(Problem("error", *fault, line=line, patient_id=patient or None))
+            continue
+        row: dict[str, ClinicalValue] = {"patient_id": patient}
+        for name in columns:
+            try:
+                row[name] = _value(name, cells[name], clinical)
+            except ValueError as error:
+                row[name] = None
+                reason, _, way_out = str(error).partition("; ")
+                problems.append(Problem("error", reason, way_out, line=line, patient_id=patient))
+        rows.append(row)
+    return ClinicalTable(tuple(rows), tuple(problems))
+
+
+def _missing_column(name: str, clinical: Clinical) -> Problem:
+    if name == clinical.outcome:
+        return Problem(
+            "warning",
+            f"the clinical table has no outcome column {name!r}",
+            "features can be extracted; `mvi train` will need it",
+            line=1,
+        )
+    return Problem(
+        "warning",
+        f"the clinical table has no column {name!r}",
+        "add it, or take it out of the study file",
+        line=1,
+    )
+
+
+def _identity_fault(patient: str, line: int, seen: dict[str, int]) -> tuple[str, str] | None:
+    if not patient:
+        return "patient_id is blank", "fill in the cell"
+    first = seen.setdefault(patient, line)
+    if first != line:
+        return f"the patient stands in line {first} already", "keep one line for each patient"
+    return None
+
+
+def _value(name: str, text: str, clinical: Clinical) -> ClinicalValue:
+    if text.lower() in _BLANK:
+        return None
+    if name == clinical.outcome:
+        if text not in _OUTCOME:
+            raise ValueError(f"outcome {name} is {text!r}; write 0 or 1, or leave it blank")
+        return _OUTCOME[text]
+    if name == clinical.centre:
+        return text
+    return _variable(name, text, clinical.variables[name])
+
+
+def _variable(name: str, text: str, variable: Variable) -> float | str:
+    if variable.kind == "categorical":
+        if text not in variable.levels:
+            raise ValueError(f"{name} is {text!r}; its levels are {', '.join(variable.levels)}")
+        return text
+    try:
+        # A decimal comma is how half of Europe's spreadsheets write numbers.
+        number = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {text!r}; write a number, or leave it blank")
+    return number

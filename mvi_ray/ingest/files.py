@@ -1,0 +1,173 @@
+"""Image and mask files (NIfTI, NRRD) to arrays with geometry."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mvi_ray.errors import CaseError, GeometryError, MaskError
+from mvi_ray.volume import Geometry, Mask, Volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+    import SimpleITK as sitk
+
+_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelMap:
+    """A mask file before a label is chosen.
+
+    Args:
+        array: labels, shape (z, y, x), whole numbers.
+        geometry: its grid.
+        segments: segment name to label, where the file names its segments.
+    """
+
+    array: npt.NDArray[Any]
+    geometry: Geometry
+    segments: dict[str, int]
+
+    @property
+    def labels(self) -> list[int]:
+        """Values that occur, without 0."""
+        return [int(v) for v in np.unique(self.array) if v != 0]
+
+    def select(self, label: int) -> Mask:
+        """Voxels of one label.
+
+        Raises:
+            MaskError: the map is empty, or the label does not occur.
+        """
+        labels = self.labels
+        if not labels:
+            raise MaskError("mask is empty; draw the tumour, or remove the line")
+        if label not in labels:
+            shown = ", ".join(map(str, labels[:8])) + (" …" if len(labels) > 8 else "")
+            raise MaskError(f"label {label} does not occur in the mask, which holds {shown}; set the label")
+        return Mask((self.array == label).astype(np.uint8), self.geometry)
+
+    def label_of(self, segment: str) -> int:
+        """Label of a named segment.
+
+        Raises:
+            MaskError: the file names no segments, or not this one.
+        """
+        if segment not in self.segments:
+            there = ", ".join(sorted(self.segments)) or "none"
+            raise MaskError(f"segment {segment!r} is not in the mask; it names {there}")
+        return self.segments[segment]
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a three-dimensional image of real numbers.
+
+    Raises:
+        CaseError: the file is missing, not readable, or not one volume of numbers.
+        GeometryError: its grid is not valid, or a voxel is not finite.
+    """
+    image = _read(path, "image")
+    return Volume(_array(image, "image"), Geometry.of_sitk(image))
+
+
+def read_labels(path: Path, what: str = "mask") -> LabelMap:
+    """Read a label map.
+
+    Raises:
+        CaseError: the file is missing, not readable, or layered.
+        MaskError: it holds values that are no labels.
+    """
+    image = _read(path, what)
+    array = _array(image, what)
+    if array.dtype.kind == "f":
+        whole = np.rint(array)
+        if not np.array_equal(whole, array):
+            raise MaskError(
+                f"{what} holds fractions such as {array[whole != array].flat[0]:g}; "
+                "export it as a label map of whole numbers"
+            )
+        array = whole.astype(np.int64)
+    if array.size and int(array.min()) < 0:
+        raise MaskError(f"{what} holds the negative label {int(array.min())}; export it anew")
+    return LabelMap(array, Geometry.of_sitk(image), _segments(image))
+
+
+def _read(path: Path, what: str) -> sitk.Image:
+    import SimpleITK as sitk
+
+    if not path.name.lower().endswith(_SUFFIXES):
+        raise CaseError(f"{what} file has an ending that is not read; convert it to {' or '.join(_SUFFIXES)}")
+    if not path.is_file():
+        raise CaseError(f"{what} file does not exist; check the path in the manifest")
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        size, components = reader.GetSize(), reader.GetNumberOfComponents()
+        _check_layout(size, components, what)
+        return reader.Execute()
+    except RuntimeError as error:
+        raise CaseError(f"{what} file cannot be read: {_cause(error, path)}; export it anew") from None
+
+
+def _check_layout(size: tuple[int, ...], components: int, what: str) -> None:
+    dimensions = len(size)
+    if components > 1:
+        raise CaseError(
+            f"{what} has {components} values in each voxel (colour or layers); "
+            "export one layer as a plain volume or label map"
+        )
+    if dimensions != 3:
+        raise CaseError(
+            f"{what} has {dimensions} dimensions {size}; give one volume (x, y, z) for each phase"
+        )
+
+
+def _array(image: sitk.Image, what: str) -> npt.NDArray[Any]:
+    import SimpleITK as sitk
+
+    array: npt.NDArray[Any] = sitk.GetArrayFromImage(image)
+    if array.dtype.kind not in "iuf":
+        raise CaseError(f"{what} has voxels of type {array.dtype}; export it as real numbers")
+    return array
+
+
+def _cause(error: RuntimeError, path: Path) -> str:
+    """Last sentence of an ITK message, without paths: they may carry names."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[-1] if lines else "unknown reason"
+    text = re.sub(r"^.*?ERROR:\s*", "", text)
+    text = re.sub(r"\w+\(0x[0-9a-f]+\):\s*", "", text)
+    return text.replace(str(path), "the file").replace(path.name, "the file")
+
+
+def _segments(image: sitk.Image) -> dict[str, int]:
+    """Names that 3D Slicer writes as ``Segment3_Name`` and ``Segment3_LabelValue``."""
+    found = {}
+    for key in image.GetMetaDataKeys():
+        match = re.fullmatch(r"Segment(\d+)_Name", key)
+        value = f"Segment{match[1]}_LabelValue" if match else ""
+        if match and image.HasMetaDataKey(value):
+            found[image.GetMetaData(key)] = int(image.GetMetaData(value))
+    return found
+
+
+def on_grid_of(image: Geometry, mask: Geometry, what: str = "mask") -> None:
+    """Check that a mask lies on the grid of its image.
+
+    Raises:
+        GeometryError: it does not; the message says in what.
+    """
+    if not image.overlaps(mask):
+        raise GeometryError(f"{what} lies outside the image; check that both are of one examination")
+    difference = image.difference(mask)
+    if difference:
+        raise GeometryError(
+            f"{what} lies on another grid than the image ({difference}); resample it onto the image"
+        )

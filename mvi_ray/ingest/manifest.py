@@ -1,0 +1,207 @@
+"""The manifest: which image and which drawn mask belong to which patient and phase."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from mvi_ray.errors import ManifestError
+from mvi_ray.ingest.problem import Problem
+from mvi_ray.ingest.table import read_table
+from mvi_ray.study import Name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mvi_ray.study import Study
+
+_Label = Annotated[int, Field(ge=1)]
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+class ManifestRow(BaseModel):
+    """One drawn mask. Paths are relative to the manifest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    patient_id: str = Field(
+        min_length=1, pattern=r"^[^\x00-\x1f]+$", description="pseudonym; never a name or hospital number"
+    )
+    phase: Name = Field(description="a phase of the study")
+    image: str = Field(min_length=1, description="image file (NIfTI or NRRD)")
+    mask: str = Field(min_length=1, description="mask file (NIfTI or NRRD)")
+    session: str = Field(default="baseline", min_length=1, description="the examination")
+    lesion: str = Field(default="1", min_length=1, description="which tumour of the patient")
+    reader: Name = Field(default="R1", description="who drew the mask")
+    label: _Label = Field(default=1, description="value of the tumour in the mask file")
+    segment: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, description="name of the tumour's segment, instead of its label"
+    )
+    organ_mask: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, description="mask file of the organ (liver) that clips rings"
+    )
+    organ_label: Annotated[_Label | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, description="value of the organ in its file; not needed when there is only one"
+    )
+    centre: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, description="hospital"
+    )
+
+    @property
+    def image_key(self) -> tuple[str, str, str]:
+        """Patient, session and phase: one image."""
+        return self.patient_id, self.session, self.phase
+
+    @property
+    def case(self) -> dict[str, str]:
+        """The case, for a problem."""
+        return {
+            "patient_id": self.patient_id,
+            "session": self.session,
+            "phase": self.phase,
+            "lesion": self.lesion,
+            "reader": self.reader,
+        }
+
+
+class Manifest:
+    """Rows that may be read, grouped by image, and the problems of the others.
+
+    Args:
+        groups: image key to its rows with line numbers, in order of the file.
+        problems: rows left out, and remarks on the file.
+        folder: what relative paths start from.
+    """
+
+    def __init__(
+        self,
+        groups: dict[tuple[str, str, str], list[tuple[int, ManifestRow]]],
+        problems: list[Problem],
+        folder: Path,
+    ) -> None:
+        self.groups = groups
+        self.problems = problems
+        self.folder = folder
+
+
+def read_manifest(path: Path, study: Study) -> Manifest:
+    """Read a manifest and hold it against the study.
+
+    Raises:
+        ManifestError: the file as a whole cannot be used.
+    """
+    table = read_table(path, "manifest")
+    known = list(ManifestRow.model_fields)
+    required = [name for name, field in ManifestRow.model_fields.items() if field.is_required()]
+    missing = [name for name in required if name not in table.columns]
+    problems: list[Problem] = []
+    for column in table.columns:
+        if column not in known:
+            near = get_close_matches(column.lower(), known, n=1, cutoff=0.75)
+            if near:
+                raise ManifestError(f"manifest: unknown column {column!r}; did you mean {near[0]!r}?")
+            problems.append(
+                Problem("warning", f"column {column!r} is not read", f"known: {', '.join(known)}", line=1)
+            )
+    if missing:
+        raise ManifestError(f"manifest: column {missing[0]!r} is missing; it needs {', '.join(required)}")
+
+    groups: dict[tuple[str, str, str], list[tuple[int, ManifestRow]]] = {}
+    seen: dict[tuple[str, ...], int] = {}
+    centres: dict[str, str] = {}
+    for line, cells in table.rows:
+        row = _parse(line, {k: v for k, v in cells.items() if k in known and v != ""})
+        if isinstance(row, Problem):
+            problems.append(row)
+            continue
+        fault = _against_study(row, study) or _against_others(row, line, seen, groups, centres)
+        if fault:
+            reason, way_out = fault
+            problems.append(Problem("error", reason, way_out, line=line, **row.case))
+            continue
+        groups.setdefault(row.image_key, []).append((line, row))
+    problems.extend(_missing_phases(groups, study))
+    return Manifest(groups, problems, path.resolve().parent)
+
+
+def _parse(line: int, cells: dict[str, str]) -> ManifestRow | Problem:
+    try:
+        return ManifestRow.model_validate(cells)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        column = str(first["loc"][0])
+        if first["type"] == "missing":
+            reason, way_out = f"{column} is blank", "fill in the cell"
+        else:
+            reason = f"{column}: {first['msg'].removeprefix('Value error, ')}"
+            # Only cells that hold no identity are shown back.
+            way_out = "correct the cell" + ("" if column == "patient_id" else f" (got {first['input']!r})")
+        return Problem(
+            "error", reason, way_out, line=line, patient_id=cells.get("patient_id"), phase=cells.get("phase")
+        )
+
+
+def _against_study(row: ManifestRow, study: Study) -> tuple[str, str] | None:
+    if row.phase not in study.phases:
+        return f"the study has no phase {row.phase!r}", f"use one of {', '.join(study.phases)}"
+    readers = (study.readers.model, *study.readers.compare)
+    if row.reader not in readers:
+        return (
+            f"the study has no reader {row.reader!r}",
+            f"use one of {', '.join(readers)}, or add it under readers.compare",
+        )
+    return None
+
+
+def _against_others(
+    row: ManifestRow,
+    line: int,
+    seen: dict[tuple[str, ...], int],
+    groups: dict[tuple[str, str, str], list[tuple[int, ManifestRow]]],
+    centres: dict[str, str],
+) -> tuple[str, str] | None:
+    key = (*row.image_key, row.lesion, row.reader)
+    first = seen.setdefault(key, line)
+    if first != line:
+        return (
+            f"the same patient, session, phase, lesion and reader stand in line {first}",
+            "number the lesions, name the readers, or delete one line",
+        )
+    sibling = groups.get(row.image_key, [])
+    if sibling and sibling[0][1].image != row.image:
+        return (
+            f"another image is given for this patient, session and phase in line {sibling[0][0]}",
+            "one phase has one image: correct the path, the phase or the session",
+        )
+    if row.centre is not None and centres.setdefault(row.patient_id, row.centre) != row.centre:
+        return (
+            f"centre is {row.centre!r} here and {centres[row.patient_id]!r} above",
+            "one patient belongs to one centre",
+        )
+    return None
+
+
+def _missing_phases(
+    groups: dict[tuple[str, str, str], list[tuple[int, ManifestRow]]], study: Study
+) -> list[Problem]:
+    there: dict[tuple[str, str], set[str]] = {}
+    for patient, session, phase in groups:
+        there.setdefault((patient, session), set()).add(phase)
+    return [
+        Problem(
+            "warning",
+            "no image of this phase in the manifest",
+            "models that need the phase leave the patient out",
+            patient_id=patient,
+            session=session,
+            phase=phase,
+        )
+        for (patient, session), phases in there.items()
+        for phase in study.phases
+        if phase not in phases
+    ]

@@ -1,0 +1,1 @@
+"""From a drawn mask to named regions, in voxels and millimetres."""
