@@ -1,0 +1,1 @@
+"""Delta tables, the DuckDB catalog, stored volumes: the only room that knows paths inside store/."""

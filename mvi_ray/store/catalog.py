@@ -1,0 +1,147 @@
+"""The catalog `mvi.duckdb`: views over the live files, for any DuckDB without an extension."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+
+from mvi_ray.errors import StoreError
+from mvi_ray.features import CR_FEATURES
+from mvi_ray.store.schemas import TABLES
+from mvi_ray.store.tables import now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mvi_ray.store.tables import Table
+
+# Files of this version open in DuckDB 1.0 and every later one.
+_STORAGE_VERSION = "v1.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Declarations:
+    """What the study contributes to the catalog.
+
+    Args:
+        name: title of the study.
+        synthetic: whether its images are made by a program.
+        phases: in order.
+        regions: in order.
+        readers: the first one's masks are those the plain views show.
+        expected: family to the number of rows of one VOI.
+        current: (family, phase, image type or None, feature set id) of the study's settings.
+    """
+
+    name: str
+    synthetic: bool
+    phases: tuple[str, ...]
+    regions: tuple[str, ...]
+    readers: tuple[str, ...]
+    expected: Mapping[str, int]
+    current: tuple[tuple[str, str, str | None, str], ...]
+
+
+def publish_catalog(target: Path, tables: Mapping[str, Table], study: Declarations) -> None:
+    """Write the catalog aside and rename it: readers see the old one or the new one."""
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    try:
+        with duckdb.connect() as connection:
+            # ATTACH takes no bound values; the path is quoted by doubling.
+            connection.execute(f"ATTACH {_literal(aside)} AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')")
+            connection.execute("USE catalog")
+            _write_declarations(connection, tables, study)
+            for name, table in tables.items():
+                connection.execute(f"CREATE VIEW raw.{name} AS {_scan(table)}")
+            template = files("mvi_ray.store").joinpath("sql/views.sql").read_text(encoding="utf-8")
+            columns = ", ".join(CR_FEATURES)
+            connection.execute(Template(template).substitute(cr_features=columns))
+            connection.execute("USE memory")
+            connection.execute("DETACH catalog")
+        aside.replace(target)
+    except duckdb.Error as error:
+        raise StoreError(f"the catalog could not be published: {error}") from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _write_declarations(
+    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table], study: Declarations
+) -> None:
+    connection.execute("CREATE SCHEMA raw")
+    positions = {phase: position for position, phase in enumerate(study.phases)}
+    content = {
+        "regions": {
+            "region": pa.array(study.regions, pa.string()),
+            "position": pa.array(range(len(study.regions)), pa.int32()),
+        },
+        "readers": {"reader": pa.array(study.readers, pa.string())},
+        "model_reader": {"reader": pa.array(study.readers[:1], pa.string())},
+        "families": {
+            "family": pa.array([f for f in study.expected for _ in study.phases], pa.string()),
+            "phase": pa.array([p for _ in study.expected for p in study.phases], pa.string()),
+            "expected": pa.array([n for n in study.expected.values() for _ in study.phases], pa.int32()),
+            "position": pa.array([positions[p] for _ in study.expected for p in study.phases], pa.int32()),
+        },
+        "current_feature_sets": {
+            name: pa.array([row[i] for row in study.current], pa.string())
+            for i, name in enumerate(("family", "phase", "image_type", "feature_set_id"))
+        },
+        "table_versions": {
+            "table_name": pa.array(list(tables), pa.string()),
+            "version": pa.array([t.log_version for t in tables.values()], pa.int64()),
+        },
+    }
+    for name, columns in content.items():
+        connection.register("declared", pa.table(columns))
+        connection.execute(f"CREATE TABLE raw.{name} AS FROM declared")
+        connection.unregister("declared")
+    folder = str(next(iter(tables.values())).folder.parent)
+    connection.execute(
+        "CREATE TABLE catalog_info AS SELECT ?::VARCHAR AS study, ?::BOOLEAN AS synthetic, "
+        "?::VARCHAR AS tables_folder, ?::TIMESTAMPTZ AS published_at",
+        [study.name, study.synthetic, folder, now()],
+    )
+
+
+def _scan(table: Table) -> str:
+    """SELECT over the live files, or over nothing with the right columns."""
+    live = table.files()
+    spec = TABLES[table.spec.name]
+    if not live:
+        columns = ", ".join(
+            f'CAST(NULL AS {_sql_type(kind)}) AS "{name}"' for name, (kind, _) in spec.columns.items()
+        )
+        return f"SELECT {columns} WHERE false"
+    names = "*" if spec.name == "clinical" else ", ".join(f'"{name}"' for name in spec.columns)
+    paths = ", ".join(_literal(path) for path in live)
+    partitioned = ""
+    if spec.partition_by:
+        kinds = ", ".join(f"'{column}': VARCHAR" for column in spec.partition_by)
+        partitioned = f", hive_partitioning = true, hive_types = {{{kinds}}}"
+    return f"SELECT {names} FROM read_parquet([{paths}], union_by_name = true{partitioned})"  # noqa: S608
+
+
+def _literal(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    simple = {
+        pa.string(): "VARCHAR",
+        pa.float64(): "DOUBLE",
+        pa.float32(): "FLOAT",
+        pa.int64(): "BIGINT",
+        pa.bool_(): "BOOLEAN",
+    }
+    return "TIMESTAMPTZ" if pa.types.is_timestamp(kind) else simple[kind]

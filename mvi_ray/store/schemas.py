@@ -1,0 +1,211 @@
+"""The tables of the store: columns, keys, partitions, and what each column means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from mvi_ray.features import CR_FEATURES
+
+SCHEMA_VERSION = "1"
+"""Goes into the properties of every table; a reader refuses a version that it does not know."""
+
+_TEXT, _REAL, _WHOLE = pa.string(), pa.float64(), pa.int64()
+_TIME = pa.timestamp("us", tz="UTC")
+
+_Columns = dict[str, tuple[pa.DataType, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """One Delta table.
+
+    Args:
+        name: folder under ``tables/``.
+        comment: what a row is.
+        columns: name to type and meaning, keys first.
+        keys: columns that name a row; a second row with the same ones replaces the first.
+        partition_by: folders; never the patient, which would make one small file each.
+    """
+
+    name: str
+    comment: str
+    columns: _Columns
+    keys: tuple[str, ...]
+    partition_by: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema; only keys may not be NULL."""
+        return pa.schema(
+            [pa.field(n, kind, nullable=n not in self.keys) for n, (kind, _) in self.columns.items()]
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The published description of the table."""
+        return {
+            "table": self.name,
+            "schema_version": SCHEMA_VERSION,
+            "comment": self.comment,
+            "keys": list(self.keys),
+            "partition_by": list(self.partition_by),
+            "columns": [
+                {"name": n, "type": str(kind), "nullable": n not in self.keys, "comment": text}
+                for n, (kind, text) in self.columns.items()
+            ],
+        }
+
+
+_PATIENT: _Columns = {"patient_id": (_TEXT, "pseudonym from the manifest")}
+_IMAGE_KEY: _Columns = {
+    **_PATIENT,
+    "session": (_TEXT, "examination; 'baseline' unless the manifest names others"),
+    "phase": (_TEXT, "phase of the study"),
+}
+_VOI_KEY: _Columns = {
+    **_IMAGE_KEY,
+    "lesion": (_TEXT, "which tumour of the patient; '1' unless several are numbered"),
+    "region": (_TEXT, "'intratumoral' is the drawn mask; others are derived from it"),
+    "reader": (_TEXT, "who drew the mask"),
+}
+_GEOMETRY: _Columns = {
+    **{f"size_{a}": (_WHOLE, f"voxels along {a}") for a in "xyz"},
+    **{f"spacing_{a}_mm": (_REAL, f"distance of voxel centres along {a}") for a in "xyz"},
+    **{f"origin_{a}_mm": (_REAL, f"LPS coordinate {a} of the first voxel") for a in "xyz"},
+    "direction": (pa.list_(_REAL), "nine direction cosines, row by row; columns are index axes"),
+    "source_orientation": (_TEXT, "axes of the file that was read, for example RAS"),
+    "source_origin_mm": (pa.list_(_REAL), "origin of the file that was read"),
+}
+_ROW_ORIGIN: _Columns = {
+    "input_digest": (_TEXT, "SHA-256 of image and mask that the row was computed from"),
+}
+_RUN: _Columns = {
+    "run_id": (_TEXT, "the extraction that wrote the row"),
+    "duration_s": (_REAL, "seconds the VOI took"),
+    "computed_at": (_TIME, "when the row was computed (UTC)"),
+}
+
+PATIENTS = TableSpec(
+    "patients",
+    "One patient.",
+    {
+        **_PATIENT,
+        "centre": (_TEXT, "hospital, from the manifest or the clinical table"),
+        "ingested_at": (_TIME, "when the patient was last ingested (UTC)"),
+    },
+    ("patient_id",),
+)
+IMAGES = TableSpec(
+    "images",
+    "One stored image: a phase of a patient in one session.",
+    {
+        **_IMAGE_KEY,
+        "image_digest": (_TEXT, "SHA-256 of voxels and geometry"),
+        "path": (_TEXT, "canonical volume, relative to the store"),
+        "voxel_type": (_TEXT, "NumPy type of the voxels"),
+        **_GEOMETRY,
+        "ingested_at": (_TIME, "when the image was stored (UTC)"),
+    },
+    tuple(_IMAGE_KEY),
+)
+MASKS = TableSpec(
+    "masks",
+    "One VOI: a region of a lesion as one reader drew it.",
+    {
+        **_VOI_KEY,
+        "mask_digest": (_TEXT, "SHA-256 of voxels and geometry"),
+        "image_digest": (_TEXT, "the image it was drawn on"),
+        **_ROW_ORIGIN,
+        "path": (_TEXT, "canonical mask, relative to the store"),
+        **_GEOMETRY,
+        "voxels": (_WHOLE, "voxels inside"),
+        "volume_mm3": (_REAL, "volume inside"),
+        "largest_diameter_mm": (_REAL, "longest distance of two voxel centres inside"),
+        "clipped_organ_mm3": (_REAL, "volume cut off outside the organ; NULL without an organ"),
+        "clipped_image_mm3": (_REAL, "volume beyond the edge of the image; NULL for a drawn mask"),
+        "definition": (_TEXT, "how a derived region was made (JSON); NULL for a drawn mask"),
+        "organ_digest": (_TEXT, "SHA-256 of the organ mask, if one was given"),
+        "organ_path": (_TEXT, "canonical organ mask on the same grid, relative to the store"),
+        "ingested_at": (_TIME, "when the mask was stored (UTC)"),
+    },
+    tuple(_VOI_KEY),
+)
+CR = TableSpec(
+    "cr",
+    "One VOI under one image type: values of PyRadiomics.",
+    {
+        **_VOI_KEY,
+        "image_type": (_TEXT, "filter, for example original or wavelet-LLH"),
+        "feature_set_id": (_TEXT, "settings and versions, see feature_sets"),
+        **_ROW_ORIGIN,
+        **{
+            name: (
+                _REAL,
+                "PyRadiomics; only in the row of the original image"
+                if name.startswith("shape_")
+                else "PyRadiomics",
+            )
+            for name in CR_FEATURES
+        },
+        **_RUN,
+    },
+    (*_VOI_KEY, "image_type", "feature_set_id"),
+    ("phase", "region"),
+)
+DLR = TableSpec(
+    "dlr",
+    "One VOI: the embedding of a 3D ResNet-18.",
+    {
+        **_VOI_KEY,
+        "feature_set_id": (_TEXT, "transform, network and weights, see feature_sets"),
+        **_ROW_ORIGIN,
+        "embedding": (pa.list_(pa.float32()), "512 values"),
+        "trial_weights": (pa.bool_(), "true: random weights, for trials only"),
+        **_RUN,
+    },
+    (*_VOI_KEY, "feature_set_id"),
+    ("phase", "region"),
+)
+FEATURE_SETS = TableSpec(
+    "feature_sets",
+    "Everything that determines a row, under a name made of its content.",
+    {
+        "feature_set_id": (_TEXT, "first 16 hexadecimal digits of the SHA-256 of the settings"),
+        "family": (_TEXT, "CR or DLR"),
+        "image_type": (_TEXT, "filter of CR; NULL for DLR"),
+        "settings": (_TEXT, "settings and package versions (JSON)"),
+        "created_at": (_TIME, "when it was first used (UTC)"),
+    },
+    ("feature_set_id",),
+)
+QUARANTINE = TableSpec(
+    "quarantine",
+    "A case or VOI that ended in a known failure.",
+    {
+        **_VOI_KEY,
+        "stage": (_TEXT, "ingest or extract"),
+        "family": (_TEXT, "CR or DLR; '-' at ingest"),
+        "input_digest": (_TEXT, "SHA-256 of image and mask; NULL at ingest"),
+        "settings_digest": (_TEXT, "feature sets that were asked for; other settings are tried again"),
+        "reason": (_TEXT, "what was found"),
+        "way_out": (_TEXT, "what to do about it"),
+        "error": (_TEXT, "class of the error"),
+        "traceback": (_TEXT, "where it was raised"),
+        "attempts": (_WHOLE, "how often it was tried"),
+        "run_id": (_TEXT, "the ingest or extraction that met it"),
+        "failed_at": (_TIME, "when it failed (UTC)"),
+    },
+    (*_VOI_KEY, "stage", "family"),
+)
+CLINICAL = TableSpec(
+    "clinical",
+    "Clinical variables of one patient; its columns are those that the study declares.",
+    dict(_PATIENT),
+    ("patient_id",),
+)
+
+TABLES: dict[str, TableSpec] = {
+    spec.name: spec for spec in (PATIENTS, IMAGES, MASKS, CR, DLR, FEATURE_SETS, QUARANTINE, CLINICAL)
+}

@@ -1,0 +1,30 @@
+-- What the study wants and the store does not have: one row for each VOI, family and image type.
+WITH wanted AS (
+    SELECT
+        m.patient_id, m.session, m.phase, m.lesion, m.region, m.reader, m.input_digest,
+        f.family, f.image_type, f.feature_set_id
+    FROM raw.masks AS m
+    JOIN raw.current_feature_sets AS f ON f.phase = m.phase
+    -- A mask drawn on an image that was replaced since waits for its new ingest.
+    SEMI JOIN raw.images AS i
+        ON i.patient_id = m.patient_id AND i.session = m.session AND i.phase = m.phase
+        AND i.image_digest = m.image_digest
+    WHERE m.region IN (SELECT region FROM raw.regions)
+        AND m.reader IN (SELECT reader FROM raw.readers)
+),
+present AS (
+    SELECT
+        patient_id, session, phase, lesion, region, reader, input_digest, feature_set_id
+    FROM raw.cr
+    UNION ALL
+    SELECT
+        patient_id, session, phase, lesion, region, reader, input_digest, feature_set_id
+    FROM raw.dlr
+)
+SELECT w.*
+FROM wanted AS w
+ANTI JOIN present AS p
+    ON p.patient_id = w.patient_id AND p.session = w.session AND p.phase = w.phase
+    AND p.lesion = w.lesion AND p.region = w.region AND p.reader = w.reader
+    AND p.input_digest = w.input_digest AND p.feature_set_id = w.feature_set_id
+ORDER BY ALL

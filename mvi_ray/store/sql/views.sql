@@ -1,0 +1,130 @@
+-- Views of the catalog. The schema `raw` holds one scan for each Delta table and the study's
+-- declarations; everything a user asks for is in the schema `main`.
+
+CREATE VIEW patients AS SELECT * FROM raw.patients;
+
+CREATE VIEW images AS SELECT * FROM raw.images;
+
+CREATE VIEW masks AS SELECT * FROM raw.masks;
+
+CREATE VIEW clinical AS SELECT * FROM raw.clinical;
+
+CREATE VIEW quarantine AS SELECT * FROM raw.quarantine;
+
+CREATE VIEW feature_sets AS
+SELECT s.*, s.feature_set_id IN (SELECT feature_set_id FROM raw.current_feature_sets) AS is_current
+FROM raw.feature_sets AS s;
+
+-- Every reader and every feature set ever computed.
+CREATE VIEW cr_all AS SELECT * FROM raw.cr;
+
+CREATE VIEW dlr_all AS SELECT * FROM raw.dlr;
+
+-- Only the reader used for modelling, the current feature sets, and rows of the image and mask
+-- that are stored now: a row never comes twice, and a stale one never comes.
+CREATE VIEW cr AS
+SELECT c.*
+FROM raw.cr AS c
+SEMI JOIN raw.current_feature_sets AS f
+    ON f.family = 'CR' AND f.phase = c.phase AND f.image_type = c.image_type
+    AND f.feature_set_id = c.feature_set_id
+SEMI JOIN raw.masks AS m
+    ON m.patient_id = c.patient_id AND m.session = c.session AND m.phase = c.phase
+    AND m.lesion = c.lesion AND m.region = c.region AND m.reader = c.reader
+    AND m.input_digest = c.input_digest
+WHERE c.reader = (SELECT reader FROM raw.model_reader)
+    AND c.region IN (SELECT region FROM raw.regions);
+
+CREATE VIEW dlr AS
+SELECT d.*
+FROM raw.dlr AS d
+SEMI JOIN raw.current_feature_sets AS f
+    ON f.family = 'DLR' AND f.phase = d.phase AND f.feature_set_id = d.feature_set_id
+SEMI JOIN raw.masks AS m
+    ON m.patient_id = d.patient_id AND m.session = d.session AND m.phase = d.phase
+    AND m.lesion = d.lesion AND m.region = d.region AND m.reader = d.reader
+    AND m.input_digest = d.input_digest
+WHERE d.reader = (SELECT reader FROM raw.model_reader)
+    AND d.region IN (SELECT region FROM raw.regions);
+
+-- Both families, one row per value.
+CREATE VIEW features AS
+SELECT
+    patient_id, session, phase, lesion, region, reader, 'CR' AS family, image_type,
+    phase || '_' || region || '_' || image_type || '_' || name AS feature, value
+FROM (
+    UNPIVOT (
+        SELECT patient_id, session, phase, lesion, region, reader, image_type, ${cr_features}
+        FROM cr
+    ) ON ${cr_features} INTO NAME name VALUE value
+)
+UNION ALL
+SELECT
+    patient_id, session, phase, lesion, region, reader, 'DLR' AS family, NULL AS image_type,
+    phase || '_' || region || '_dlr_' || lpad(CAST(position AS VARCHAR), 3, '0') AS feature, value
+FROM (
+    SELECT
+        patient_id, session, phase, lesion, region, reader,
+        generate_subscripts(embedding, 1) - 1 AS position,
+        CAST(unnest(embedding) AS DOUBLE) AS value
+    FROM dlr
+);
+
+-- What exists, and what stands in the way of the rest.
+CREATE VIEW coverage AS
+WITH lesions AS (
+    SELECT DISTINCT i.patient_id, i.session, coalesce(m.lesion, '1') AS lesion
+    FROM raw.images AS i
+    LEFT JOIN (
+        SELECT DISTINCT patient_id, session, lesion
+        FROM raw.masks
+        WHERE reader = (SELECT reader FROM raw.model_reader)
+    ) AS m ON m.patient_id = i.patient_id AND m.session = i.session
+),
+wanted AS (
+    SELECT
+        l.patient_id, l.session, p.phase, l.lesion, r.region, o.reader, p.family, p.expected,
+        p.position AS phase_position, r.position AS region_position
+    FROM lesions AS l
+    CROSS JOIN raw.families AS p
+    CROSS JOIN raw.regions AS r
+    CROSS JOIN raw.model_reader AS o
+),
+done AS (
+    SELECT patient_id, session, phase, lesion, region, 'CR' AS family, count(*) AS present
+    FROM cr
+    GROUP BY ALL
+    UNION ALL
+    SELECT patient_id, session, phase, lesion, region, 'DLR' AS family, count(*) AS present
+    FROM dlr
+    GROUP BY ALL
+)
+SELECT
+    w.patient_id, w.session, w.phase, w.lesion, w.region, w.reader, w.family,
+    w.expected, coalesce(d.present, 0) AS present,
+    CASE
+        WHEN i.patient_id IS NULL THEN 'no image'
+        WHEN m.patient_id IS NULL THEN 'no mask'
+        WHEN coalesce(d.present, 0) >= w.expected THEN 'complete'
+        WHEN q.patient_id IS NOT NULL THEN 'quarantine'
+        WHEN coalesce(d.present, 0) > 0 THEN 'partial'
+        ELSE 'missing'
+    END AS state
+FROM wanted AS w
+LEFT JOIN raw.images AS i
+    ON i.patient_id = w.patient_id AND i.session = w.session AND i.phase = w.phase
+LEFT JOIN raw.masks AS m
+    ON m.patient_id = w.patient_id AND m.session = w.session AND m.phase = w.phase
+    AND m.lesion = w.lesion AND m.region = w.region AND m.reader = w.reader
+LEFT JOIN done AS d
+    ON d.patient_id = w.patient_id AND d.session = w.session AND d.phase = w.phase
+    AND d.lesion = w.lesion AND d.region = w.region AND d.family = w.family
+LEFT JOIN (
+    SELECT DISTINCT patient_id, session, phase, lesion, region, reader, family
+    FROM raw.quarantine
+    WHERE stage = 'extract'
+) AS q
+    ON q.patient_id = w.patient_id AND q.session = w.session AND q.phase = w.phase
+    AND q.lesion = w.lesion AND q.region = w.region AND q.reader = w.reader
+    AND q.family = w.family
+ORDER BY w.patient_id, w.session, w.phase_position, w.lesion, w.region_position, w.family;

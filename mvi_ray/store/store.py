@@ -1,0 +1,131 @@
+"""The store: its tables, volumes, catalog and lock."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mvi_ray.errors import QueryError, StoreError
+from mvi_ray.store.catalog import publish_catalog
+from mvi_ray.store.schemas import TABLES
+from mvi_ray.store.statement import check_statement
+from mvi_ray.store.tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import duckdb
+    import pyarrow as pa
+
+    from mvi_ray.store.catalog import Declarations
+
+
+class Store:
+    """A study's data on disk.
+
+    Args:
+        root: the folder ``store/`` of a project; made on the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """Every table by name, whether written or not."""
+        return {name: Table(self.root / "tables" / name, spec) for name, spec in TABLES.items()}
+
+    @property
+    def catalog(self) -> Path:
+        """The DuckDB file that users open."""
+        return self.root / "mvi.duckdb"
+
+    @contextmanager
+    def locked(self, verb: str) -> Iterator[None]:
+        """Hold the store for one writing command.
+
+        The lock ends with its process, also when that is killed.
+
+        Raises:
+            StoreError: another command holds it.
+        """
+        from filelock import FileLock, Timeout
+
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.root / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StoreError(
+                f"another mvi command is writing to this store; wait for it to end before `mvi {verb}`"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def publish(self, study: Declarations) -> None:
+        """Write the catalog anew over what is committed now."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        publish_catalog(self.catalog, self.tables, study)
+
+    def is_published(self) -> bool:
+        """Whether the catalog shows the newest commit of every table, at this place."""
+        import duckdb
+
+        if not self.catalog.exists():
+            return False
+        try:
+            with duckdb.connect(self.catalog, read_only=True) as connection:
+                place = connection.execute("SELECT tables_folder FROM catalog_info").fetchone()
+                rows = connection.execute("SELECT table_name, version FROM raw.table_versions").fetchall()
+        except duckdb.Error:
+            return False
+        there = {name: table.log_version for name, table in self.tables.items()}
+        return place == (str(self.root / "tables"),) and dict(rows) == there
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that reads the catalog and nothing else.
+
+        Raises:
+            StoreError: there is no catalog yet.
+        """
+        import duckdb
+
+        if not self.catalog.exists():
+            raise StoreError("the store is empty; run `mvi ingest` first")
+        with duckdb.connect(self.catalog, read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET allowed_directories = [" + _quoted(self.root / "tables") + "]")
+            # Order matters: these cannot be taken back, by a query least of all.
+            for setting in (
+                "autoinstall_known_extensions = false",
+                "autoload_known_extensions = false",
+                "enable_external_access = false",
+                "lock_configuration = true",
+            ):
+                connection.execute(f"SET {setting}")
+            yield connection
+
+    def query(self, sql: str, values: Sequence[object] | dict[str, object] | None = None) -> pa.Table:
+        """Run one SELECT with bound values.
+
+        Raises:
+            QueryError: it is no SELECT, or DuckDB refuses it.
+        """
+        import duckdb
+
+        check_statement(sql)
+        with self.connect() as connection:
+            try:
+                found = connection.sql(sql, params=values)
+                return found.to_arrow_table()
+            except duckdb.Error as error:
+                raise QueryError(str(error)) from None
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

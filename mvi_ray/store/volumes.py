@@ -1,0 +1,131 @@
+"""Canonical volumes and masks as NIfTI files, named by their content."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from mvi_ray.errors import StoreError
+from mvi_ray.volume import Geometry, Mask, Reorientation, Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+_Grid = TypeVar("_Grid", Volume, Mask)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVolume:
+    """Where a volume lies and what its grid is; small and picklable.
+
+    The grid comes from float64 columns: a NIfTI header rounds it to single precision, which
+    alone moves most features of an oblique image.
+
+    Args:
+        path: file, relative to the store.
+        digest: SHA-256 of voxels and geometry.
+        geometry: its grid.
+        reorientation: the way back to the source file.
+    """
+
+    path: str
+    digest: str
+    geometry: Geometry
+    reorientation: Reorientation
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any], digest: str = "image_digest") -> Self:
+        """From a row of `images`, or of `masks` with ``digest="mask_digest"``."""
+        return cls(
+            row["path"],
+            row[digest],
+            Geometry(
+                tuple(row[f"size_{a}"] for a in "xyz"),
+                tuple(row[f"spacing_{a}_mm"] for a in "xyz"),
+                tuple(row[f"origin_{a}_mm"] for a in "xyz"),
+                tuple(row["direction"]),
+            ),
+            Reorientation(row["source_orientation"], tuple(row["source_origin_mm"])),
+        )
+
+    def columns(self) -> dict[str, Any]:
+        """Path and grid as columns of `images` and `masks`."""
+        geometry = self.geometry
+        return {
+            "path": self.path,
+            **{f"size_{a}": n for a, n in zip("xyz", geometry.size, strict=True)},
+            **{f"spacing_{a}_mm": v for a, v in zip("xyz", geometry.spacing, strict=True)},
+            **{f"origin_{a}_mm": v for a, v in zip("xyz", geometry.origin, strict=True)},
+            "direction": list(geometry.direction),
+            "source_orientation": self.reorientation.source,
+            "source_origin_mm": list(self.reorientation.source_origin),
+        }
+
+    def load_image(self, store: Path) -> Volume:
+        """Read the image.
+
+        Raises:
+            StoreError: the file is missing or is not what was stored.
+        """
+        return self._checked(Volume(self._read(store), self.geometry, self.reorientation))
+
+    def load_mask(self, store: Path) -> Mask:
+        """Read the mask.
+
+        Raises:
+            StoreError: the file is missing or is not what was stored.
+        """
+        return self._checked(Mask(self._read(store), self.geometry, self.reorientation))
+
+    def _read(self, store: Path) -> np.ndarray[Any, Any]:
+        import SimpleITK as sitk
+
+        try:
+            array: np.ndarray[Any, Any] = sitk.GetArrayFromImage(sitk.ReadImage(str(store / self.path)))
+        except RuntimeError:
+            raise StoreError(
+                f"stored volume {self.digest[:12]} is missing or unreadable; ingest its patient again"
+            ) from None
+        if array.shape != self.geometry.shape:
+            raise StoreError(f"stored volume {self.digest[:12]} was changed; ingest its patient again")
+        return array
+
+    def _checked(self, grid: _Grid) -> _Grid:
+        if grid.digest != self.digest:
+            raise StoreError(f"stored volume {self.digest[:12]} was changed; ingest its patient again")
+        return grid
+
+
+def save_volume(store: Path, grid: Volume | Mask) -> StoredVolume:
+    """Write a canonical volume under its digest, unless it is there already."""
+    kind: Literal["images", "masks"] = "images" if isinstance(grid, Volume) else "masks"
+    if grid.reorientation is None:
+        raise StoreError("only canonical volumes are stored; call to_canonical() first")
+    digest = grid.digest
+    relative = f"{kind}/{digest[:2]}/{digest}.nii.gz"
+    stored = StoredVolume(relative, digest, grid.geometry, grid.reorientation)
+    target = store / relative
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(grid, target)
+    return stored
+
+
+def _write(grid: Volume | Mask, target: Path) -> None:
+    import SimpleITK as sitk
+
+    # Written aside and renamed: a half-written file never carries a digest's name.
+    handle, aside = tempfile.mkstemp(suffix=".nii.gz", dir=target.parent)
+    os.close(handle)
+    try:
+        sitk.WriteImage(grid.to_sitk(), aside, useCompression=True)
+        Path(aside).replace(target)
+    except RuntimeError as error:
+        raise StoreError(f"a volume could not be written to the store: {error}; is the disk full?") from None
+    finally:
+        Path(aside).unlink(missing_ok=True)
