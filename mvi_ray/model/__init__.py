@@ -1,0 +1,1 @@
+"""From a matrix to fitted, validated and stored models."""

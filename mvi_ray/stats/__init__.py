@@ -1,0 +1,1 @@
+"""Numbers that judge a score: areas, rates, thresholds and their intervals."""
