@@ -1,0 +1,1 @@
+"""A synthetic multi-phase liver cohort, to try every command without patients' data."""
