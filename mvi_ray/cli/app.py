@@ -1,0 +1,201 @@
+"""Commands and their flags. What they do lives in `mvi_ray.project`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mvi_ray import __version__
+from mvi_ray.cli import console
+from mvi_ray.errors import MviError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mvi_ray.project import Project
+
+app = typer.Typer(
+    name="mvi",
+    help="A feature store for multi-phase radiomics studies: from images and masks to SQL and models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+class _State:
+    """What stands before the command."""
+
+    folder = Path()
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"mvi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    directory: Annotated[
+        Path, typer.Option("-C", "--project", envvar="MVI_PROJECT", help="Project directory.")
+    ] = Path(),
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    _State.folder = directory
+
+
+def _project() -> Project:
+    from mvi_ray.project import Project
+
+    return Project(_State.folder)
+
+
+@app.command()
+def init(
+    directory: Annotated[
+        Path | None, typer.Argument(help="Where the study is to live; here by default.")
+    ] = None,
+    phases: Annotated[str, typer.Option(help="Names of the phases, with commas.")] = "AP,PP,HBP",
+) -> None:
+    """Write a commented study.yaml, the file that says what is measured."""
+    from mvi_ray.project import Project
+
+    names = [name.strip() for name in phases.split(",") if name.strip()]
+    project = Project.init(directory or _State.folder, names)
+    console.created(project)
+
+
+@app.command()
+def ingest(
+    manifest: Annotated[
+        Path | None, typer.Argument(help="CSV with patient_id, phase, image, mask; see `mvi ingest --help`.")
+    ] = None,
+    clinical: Annotated[
+        Path | None, typer.Option(help="CSV with patient_id, the outcome and clinical variables.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Take images, masks and clinical values into the store.
+
+    The manifest has one line for each drawn mask: patient_id, phase, image, mask, and, where
+    needed, session, lesion, reader, label, segment, organ_mask, organ_label, centre. Paths are
+    relative to it. Cases with a problem are listed and left out; the others go in.
+    """
+    with console.progress(hide=as_json) as progress:
+        summary = _project().ingest(manifest, clinical, progress=progress)
+    console.ingested(summary, as_json=as_json)
+    _exit_with(summary.left_out)
+
+
+@app.command()
+def extract(
+    family: Annotated[
+        list[str] | None, typer.Option("--family", help="Only this family (CR, DLR); repeat for more.")
+    ] = None,
+    cpus: Annotated[
+        int | None,
+        typer.Option(min=1, envvar="MVI_CPUS", help="Cores of this machine; all by default."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a running Ray cluster; RAY_ADDRESS by default.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(envvar="MVI_WEIGHTS", help="File with the weights of the network (DLR).")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Also try again what is in quarantine.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Compute every feature that is missing. Stop it at any time: the next call goes on."""
+    with console.progress(hide=as_json) as progress:
+        summary = _project().extract(
+            families=family,
+            cpus=cpus,
+            address=address,
+            weights=weights,
+            retry_failed=retry_failed,
+            progress=progress,
+        )
+    console.extracted(summary, as_json=as_json)
+    _exit_with(summary.left_out)
+
+
+@app.command()
+def status(as_json: _Json = False) -> None:
+    """Show what is there, what is missing and what failed."""
+    console.status(_project().status(), as_json=as_json)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT; '-' reads it from standard input.")],
+    output: Annotated[
+        console.Output, typer.Option("--format", "-f", help="How to write the result.")
+    ] = console.Output.table,
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write instead of standard output.")
+    ] = None,
+) -> None:
+    """Ask the store.
+
+    Views: features, cr, dlr, coverage, patients, images, masks, clinical, quarantine,
+    feature_sets; cr_all and dlr_all hold every reader and setting.
+    """
+    text = sys.stdin.read() if query == "-" else query
+    console.result(_project().sql(text), output, to)
+
+
+@app.command()
+def train(
+    jobs: Annotated[int, typer.Option(min=1, envvar="MVI_JOBS", help="Processes that fit models.")] = 1,
+    as_json: _Json = False,
+) -> None:
+    """Fit and judge the study's models; write tables, figures and a page."""
+    with console.progress(hide=as_json) as progress:
+        summary = _project().train(jobs=jobs, progress=progress)
+    console.trained(summary, as_json=as_json)
+    _exit_with(summary.left_out)
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(help="A new directory for the demo.")] = Path("demo-project"),
+    patients: Annotated[int | None, typer.Option(min=12, max=24, help="Synthetic patients.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another cohort.")] = 0,
+) -> None:
+    """Run the whole way on a synthetic liver cohort: make, ingest, extract, train, report."""
+    from mvi_ray.project.demonstration import run_demo
+
+    console.synthetic_notice()
+    with console.progress() as progress:
+        outcome = run_demo(directory, patients, seed, progress)
+    console.demonstrated(outcome)
+    _exit_with(outcome.left_out)
+
+
+def _exit_with(left_out: int) -> None:
+    if left_out:
+        raise typer.Exit(3)
+
+
+def run() -> None:
+    """Run a command; turn the project's errors into one red line and an exit code."""
+    try:
+        app()
+    except UsageError as error:
+        console.error(error.message)
+        sys.exit(2)
+    except MviError as error:
+        console.error(error.message)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.error("stopped; what was finished is kept, and the same command goes on from there")
+        sys.exit(130)

@@ -1,0 +1,313 @@
+"""What commands print: results to stdout, progress and remarks to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mvi_ray.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+    from rich.console import Console
+
+    from mvi_ray.ingest.problem import Problem
+    from mvi_ray.project.demonstration import DemoOutcome
+    from mvi_ray.project.extraction import ExtractSummary
+    from mvi_ray.project.ingestion import IngestSummary
+    from mvi_ray.project.progress import Progress
+    from mvi_ray.project.project import Project
+    from mvi_ray.project.status import Status
+    from mvi_ray.project.training import TrainSummary
+
+_SYNTHETIC = "SYNTHETIC cohort: its images are made by a program. Nothing here says anything about patients."
+_TRIAL = "Trial weights: the embeddings (DLR) come from a random network and mean nothing."
+
+
+class Output(StrEnum):
+    """Formats of a query's result."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+def _out() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def _err() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def error(message: str) -> None:
+    """Print an error in red, without interpreting it."""
+    from rich.text import Text
+
+    _err().print(Text("error: ", "bold red") + Text(message))
+
+
+def synthetic_notice() -> None:
+    """Say at the start that a cohort is synthetic."""
+    _err().print(_SYNTHETIC, style="bold yellow")
+
+
+def _marks(*, synthetic: bool, trial: bool) -> None:
+    for flag, text in ((synthetic, _SYNTHETIC), (trial, _TRIAL)):
+        if flag:
+            _out().print(text, style="yellow")
+
+
+@contextmanager
+def progress(*, hide: bool = False) -> Iterator[Progress]:
+    """A bar with time left on a terminal, else a line of text every ten per cent."""
+    if hide or not sys.stderr.isatty():
+        yield _Lines(hide)
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_err()) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(task: str, done: float, total: float, note: str = "") -> None:
+            if task not in tasks:
+                tasks[task] = bars.add_task(task, total=total, note=note)
+            bars.update(tasks[task], completed=done, total=total, note=note)
+
+        yield show
+
+
+class _Lines:
+    """Progress for logs: few lines, with the time left.
+
+    Args:
+        hide: print nothing.
+    """
+
+    def __init__(self, hide: bool) -> None:
+        self._hide = hide
+        self._said: dict[str, int] = {}
+        self._begin: dict[str, float] = {}
+
+    def __call__(self, task: str, done: float, total: float, note: str = "") -> None:
+        import time
+
+        begin = self._begin.setdefault(task, time.monotonic())
+        tenth = int(10 * done / total) if total else 10
+        if self._hide or self._said.get(task) == tenth:
+            return
+        self._said[task] = tenth
+        elapsed = time.monotonic() - begin
+        left = f", about {_duration(elapsed * (total - done) / done)} left" if 0 < done < total else ""
+        _err().print(f"{task}: {100 * done / total if total else 100:.0f} %, {note}{left}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _print_json(content: Any) -> None:
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+
+
+def created(project: Project) -> None:
+    """After `mvi init`."""
+    _out().print(
+        f"Wrote {project.folder / 'study.yaml'}.\n"
+        "Next: read it through and set phases, outcome and models, then\n"
+        "  mvi ingest manifest.csv --clinical clinical.csv"
+    )
+
+
+def _problems(problems: tuple[Problem, ...]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not problems:
+        return
+    table = Table(title="Problems", title_justify="left", show_lines=False)
+    for name in ("", "line", "case", "what was found", "way out"):
+        table.add_column(name, overflow="fold")
+    for one in sorted(problems, key=lambda p: (p.severity, p.line or 0)):
+        mark = Text("left out", "red") if one.severity == "error" else Text("note", "yellow")
+        line = "" if one.line is None else str(one.line)
+        table.add_row(mark, line, *map(Text, (one.case, one.reason, one.way_out)))
+    _out().print(table)
+
+
+def ingested(summary: IngestSummary, *, as_json: bool) -> None:
+    """After `mvi ingest`."""
+    if as_json:
+        _print_json(summary.to_json())
+        return
+    _problems(summary.problems)
+    _out().print(
+        f"Ingested {summary.images} images and {summary.masks} masks (with derived regions) of "
+        f"{summary.patients} patients; clinical values of {summary.clinical} patients."
+    )
+    if summary.left_out:
+        _out().print(
+            f"{summary.left_out} left out: correct them and run the same command again.", style="red"
+        )
+
+
+def extracted(summary: ExtractSummary, *, as_json: bool) -> None:
+    """After `mvi extract`."""
+    if as_json:
+        _print_json(summary.to_json())
+        return
+    from rich.text import Text
+
+    _problems(summary.problems)
+    for voi, reason, way_out in summary.failures:
+        _out().print(Text(f"{voi}: {reason}; {way_out}", "red"))
+    if summary.planned == 0:
+        _out().print("Nothing to do: every feature of the study is in the store.")
+    else:
+        _out().print(
+            f"Computed {summary.computed} of {summary.planned} missing VOIs, {summary.values:,} values, "
+            f"in {_duration(summary.duration_s)}."
+        )
+    if summary.quarantined:
+        _out().print(
+            f"{summary.quarantined} VOIs are in quarantine and were not tried again; "
+            "see `mvi status`, or use --retry-failed.",
+            style="red",
+        )
+    _marks(synthetic=summary.synthetic, trial=summary.trial_weights)
+
+
+def status(found: Status, *, as_json: bool) -> None:
+    """After `mvi status`."""
+    if as_json:
+        _print_json(found.to_json())
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    outcome = "" if found.with_outcome is None else f", {found.with_outcome} with an outcome"
+    _out().print(Text(f"{found.study}: {found.patients} patients{outcome}, {found.images} images"))
+    table = Table(title="VOIs of the modelling reader", title_justify="left")
+    columns = ("phase", "region", "family", "vois", "complete", "partial", "missing", "quarantine", "absent")
+    for name in columns:
+        table.add_column(name, justify="left" if name in columns[:3] else "right")
+    for row in found.coverage:
+        table.add_row(*(str(row[name]) for name in columns))
+    _out().print(table)
+    if found.quarantine:
+        failed = Table(title="Quarantine", title_justify="left")
+        for name in ("stage", "case", "what was found", "way out"):
+            failed.add_column(name, overflow="fold")
+        for row in found.quarantine:
+            parts = [
+                row[k] for k in ("patient_id", "session", "phase", "lesion", "region", "reader", "family")
+            ]
+            case = " ".join(p for p in parts if p not in ("-", "baseline", None))
+            failed.add_row(row["stage"], *map(Text, (case, row["reason"] or "", row["way_out"] or "")))
+        _out().print(failed)
+    _marks(synthetic=found.synthetic, trial=found.trial_weights)
+
+
+_CASE = ("patient_id", "session", "phase", "lesion", "region", "reader", "family")
+
+
+def result(table: pa.Table, output: Output, to: Path | None) -> None:
+    """Write a query's result to stdout or a file."""
+    if output is Output.parquet:
+        import pyarrow.parquet as pq
+
+        if to is None and sys.stdout.isatty():
+            raise UsageError("Parquet is not for a terminal; name a file with --output")
+        pq.write_table(table, sys.stdout.buffer if to is None else to)
+        return
+    if output is Output.csv:
+        import pyarrow.csv as pacsv
+
+        pacsv.write_csv(_flat(table), sys.stdout.buffer if to is None else str(to))
+        return
+    text = (
+        json.dumps(table.to_pylist(), ensure_ascii=False, default=str, allow_nan=True)
+        if output is Output.json
+        else _grid(table)
+    )
+    if to is None:
+        typer.echo(text)
+    else:
+        to.write_text(text + "\n", encoding="utf-8")
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """Lists as JSON text: CSV has no lists."""
+    import pyarrow as pa
+
+    for index, column in enumerate(table.schema):
+        if pa.types.is_nested(column.type):
+            cells = [None if v is None else json.dumps(v) for v in table.column(index).to_pylist()]
+            table = table.set_column(index, column.name, pa.array(cells, pa.string()))
+    return table
+
+
+_SHOWN = 200
+
+
+def _grid(table: pa.Table) -> str:
+    """The first rows as DuckDB draws them."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        text = str(connection.from_arrow(table.slice(0, _SHOWN)))
+    more = table.num_rows - _SHOWN
+    return text.rstrip() + (f"\n… {more:,} more rows; --format csv shows all" if more > 0 else "")
+
+
+def trained(summary: TrainSummary, *, as_json: bool) -> None:
+    """After `mvi train`."""
+    if as_json:
+        _print_json(summary.to_json())
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    for reason in summary.notes:
+        _out().print(Text(reason, "yellow"))
+    table = Table(title="AUC with 95 % interval", title_justify="left")
+    for name in ("model", "patients", "events", "cross-validation", "test"):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for row in summary.rows:
+        table.add_row(*map(str, row))
+    _out().print(table)
+    _out().print(Text(f"Report: {summary.page}"))
+    _marks(synthetic=summary.synthetic, trial=summary.trial_weights)
+
+
+def demonstrated(outcome: DemoOutcome) -> None:
+    """After `mvi demo`."""
+    ingested(outcome.ingested, as_json=False)
+    extracted(outcome.extracted, as_json=False)
+    trained(outcome.trained, as_json=False)

@@ -1,0 +1,1 @@
+"""Ray: session, scheduler, workers. The only room that imports it."""

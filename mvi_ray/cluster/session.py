@@ -1,0 +1,127 @@
+"""Starting Ray, or attaching to it, and leaving nothing behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mvi_ray.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOG = logging.getLogger("mvi_ray")
+
+# One thread in every library: tasks fill the cores, and SimpleITK ignores OMP_NUM_THREADS.
+THREADS = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    ),
+    "1",
+)
+
+# Rows are kilobytes and volumes are read from files: the default of 30 % of memory is waste.
+_OBJECT_STORE_BYTES = 256 * 1024 * 1024
+_STARTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the cluster offers.
+
+    Args:
+        cpus, gpus: whole devices.
+    """
+
+    cpus: int
+    gpus: int
+
+
+@contextmanager
+def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator[Resources]:
+    """Use a cluster at an address, or an own local instance that ends with this context.
+
+    Args:
+        cpus: cores of a local instance; all by default.
+        address: of a running cluster; `RAY_ADDRESS` when None. A bare ``ray.init`` might attach
+            to somebody else's instance on a shared machine, so without either one is started.
+
+    Raises:
+        ClusterError: Ray cannot be started or reached.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # On by default, this may upload the working directory.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    target = address or os.environ.get("RAY_ADDRESS") or "local"
+    folder = tempfile.mkdtemp(prefix="mvi-ray-", dir="/tmp") if target == "local" else None
+    with _results_only_on_stdout():
+        import ray
+
+        try:
+            _start(target, cpus, folder)
+            offered = ray.cluster_resources()
+            yield Resources(int(offered.get("CPU", 1)), int(offered.get("GPU", 0)))
+        finally:
+            ray.shutdown()
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(target: str, cpus: int | None, folder: str | None) -> None:
+    import ray
+
+    local = {
+        "num_cpus": cpus,
+        "include_dashboard": False,
+        "object_store_memory": _OBJECT_STORE_BYTES,
+        "_temp_dir": folder,
+    }
+    for attempt in range(1, _STARTS + 1):
+        try:
+            ray.init(
+                address=target,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": THREADS},
+                **(local if target == "local" else {}),
+            )
+        except (RuntimeError, ConnectionError, ValueError) as error:
+            ray.shutdown()
+            # A loaded machine can miss Ray's fixed limit for its own start.
+            if attempt == _STARTS or target != "local":
+                raise ClusterError(
+                    f"Ray could not be {'started' if target == 'local' else 'reached'}: {error}; "
+                    "check memory and disk space in /tmp, or the address"
+                ) from None
+            _LOG.warning("Ray did not start in time; trying once more")
+        else:
+            return
+
+
+@contextmanager
+def _results_only_on_stdout() -> Iterator[None]:
+    """Send what Ray's processes print to stderr: stdout carries results."""
+    try:
+        kept = os.dup(1)
+    except OSError:  # closed by the caller
+        yield
+        return
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

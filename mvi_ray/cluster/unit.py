@@ -1,0 +1,122 @@
+"""What travels to a worker and what comes back: small, frozen, picklable."""
+
+from __future__ import annotations
+
+import traceback as tracebacks
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from mvi_ray.errors import MviError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mvi_ray.store.volumes import StoredVolume
+
+
+@dataclass(frozen=True, slots=True)
+class Voi:
+    """One VOI that is still missing.
+
+    Args:
+        key: patient_id, session, phase, lesion, region, reader.
+        input_digest: SHA-256 of image and mask.
+        mask: where the mask lies.
+        feature_sets: image type (None for DLR) to feature set, of the rows to compute.
+        cost: predicted work, in resampled voxels × rows.
+    """
+
+    key: tuple[tuple[str, str], ...]
+    input_digest: str
+    mask: StoredVolume
+    feature_sets: Mapping[str | None, str]
+    cost: float
+
+    @property
+    def name(self) -> str:
+        """The VOI in words, for messages."""
+        return " ".join(value for _, value in self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One image, one family, all of its VOIs that are still missing.
+
+    Args:
+        family: CR or DLR.
+        store: folder of the store.
+        image: where the image lies.
+        vois: what to compute.
+        attempts: how often it was tried before.
+    """
+
+    family: Literal["CR", "DLR"]
+    store: Path
+    image: StoredVolume
+    vois: tuple[Voi, ...]
+    attempts: int = 0
+
+    @property
+    def cost(self) -> float:
+        """Predicted work of all VOIs."""
+        return sum(voi.cost for voi in self.vois)
+
+    @property
+    def phase(self) -> str:
+        """Phase of the image."""
+        return dict(self.vois[0].key)["phase"]
+
+    def tried(self) -> Self:
+        """The same unit after one more attempt."""
+        return replace(self, attempts=self.attempts + 1)
+
+    def split(self) -> list[Self]:
+        """One unit for each VOI, to find the one that kills its worker."""
+        return [replace(self, vois=(voi,)) for voi in self.vois]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a VOI has no values.
+
+    Args:
+        reason, way_out: for people.
+        error: class of the error.
+        traceback: where it was raised; empty when the worker died.
+        attempts: how often it was tried.
+    """
+
+    reason: str
+    way_out: str
+    error: str
+    traceback: str = ""
+    attempts: int = 1
+
+    @classmethod
+    def of(cls, error: Exception, attempts: int = 1) -> Self:
+        """Describe an exception."""
+        if isinstance(error, MviError):
+            reason, way_out = error.reason, error.way_out
+        else:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            way_out = "report it with the traceback in the table quarantine"
+        text = "".join(tracebacks.format_exception(error))
+        return cls(reason, way_out, type(error).__name__, text, attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class VoiResult:
+    """Rows of one VOI, or its failure.
+
+    Args:
+        voi: what was asked for.
+        rows: rows of the family's table without origin and run.
+        failure: set when there are no rows.
+        duration_s: seconds of the worker.
+    """
+
+    voi: Voi
+    rows: tuple[dict[str, Any], ...] = ()
+    failure: Failure | None = None
+    duration_s: float = field(default=0.0, compare=False)

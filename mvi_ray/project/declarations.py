@@ -1,0 +1,92 @@
+"""What the study file says, in the terms of the catalog."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvi_ray.errors import WeightsError
+from mvi_ray.extract.cr import cr_feature_sets, image_type_names
+from mvi_ray.extract.dlr import dlr_feature_set
+from mvi_ray.extract.weights import KINETICS, RANDOM, WeightsSource, resolve
+from mvi_ray.store.catalog import Declarations
+
+if TYPE_CHECKING:
+    from mvi_ray.extract.featureset import FeatureSet
+    from mvi_ray.project.project import Project
+    from mvi_ray.study import Study
+
+
+def feature_sets(study: Study, weights: WeightsSource | None) -> list[tuple[str, FeatureSet]]:
+    """Phase and feature set of every row that the study wants for one VOI."""
+    found: list[tuple[str, FeatureSet]] = []
+    for phase in study.phases:
+        found.extend((phase, one) for one in cr_feature_sets(study, phase).values())
+        if study.families.dlr is not None and weights is not None:
+            found.append((phase, dlr_feature_set(study, weights)))
+    return found
+
+
+def weights_source(project: Project, file: Path | None = None) -> WeightsSource | None:
+    """The weights that the study names; None when it does not compute family DLR.
+
+    Args:
+        project: whose study; a relative path in it starts at the project directory.
+        file: given for this call, instead of where the study's file is looked for.
+
+    Raises:
+        WeightsError: the file is missing or is not the one it should be.
+    """
+    settings = project.study.families.dlr
+    if settings is None:
+        return None
+    named = settings.weights
+    if named not in (KINETICS, RANDOM):
+        named = str(project.folder / Path(named).expanduser())
+    return resolve(named, file)
+
+
+def declarations(project: Project, weights: WeightsSource | None = None) -> Declarations:
+    """The study for the catalog.
+
+    Args:
+        project: its study and store.
+        weights: of family DLR; looked up as the study names them when None. Without the file
+            the newest embeddings that differ in nothing but their weights are the current ones.
+    """
+    study = project.study
+    last: str | None = None
+    if weights is None:
+        try:
+            weights = weights_source(project)
+        except WeightsError:
+            last = _last_embeddings(project)
+    expected = {}
+    if study.families.cr is not None:
+        expected["CR"] = len(image_type_names(study.families.cr.image_types))
+    if study.families.dlr is not None:
+        expected["DLR"] = 1
+    current = [(one.family, phase, one.image_type, one.id) for phase, one in feature_sets(study, weights)]
+    if last is not None:
+        current.extend(("DLR", phase, None, last) for phase in study.phases)
+    return Declarations(
+        study.name,
+        study.synthetic,
+        study.phases,
+        study.region_names,
+        (study.readers.model, *study.readers.compare),
+        expected,
+        tuple(current),
+    )
+
+
+def _last_embeddings(project: Project) -> str | None:
+    """Feature set of embeddings made where the weights were, or with `--weights`."""
+    unknown = WeightsSource("file", None, "")
+    wanted = json.loads(dlr_feature_set(project.study, unknown).canonical) | {"weights": None}
+    rows = project.store.tables["feature_sets"].read().to_pylist()
+    for row in sorted(rows, key=lambda r: r["created_at"], reverse=True):
+        if row["family"] == "DLR" and json.loads(row["settings"]) | {"weights": None} == wanted:
+            return str(row["feature_set_id"])
+    return None

@@ -1,0 +1,72 @@
+"""`mvi demo`: the whole way on a synthetic cohort."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mvi_ray.errors import UsageError
+from mvi_ray.project.project import Project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mvi_ray.project.extraction import ExtractSummary
+    from mvi_ray.project.ingestion import IngestSummary
+    from mvi_ray.project.progress import Progress
+    from mvi_ray.project.training import TrainSummary
+
+PATIENTS = 20
+"""Enough for folds of both classes in both centres, few enough for minutes on two cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOutcome:
+    """Summaries of the steps.
+
+    Args:
+        folder: the demo's project directory.
+        ingested, extracted, trained: of each step.
+    """
+
+    folder: Path
+    ingested: IngestSummary
+    extracted: ExtractSummary
+    trained: TrainSummary
+
+    @property
+    def left_out(self) -> int:
+        """Cases, VOIs and patients that were left out."""
+        return self.ingested.left_out + self.extracted.left_out + self.trained.left_out
+
+
+def run_demo(folder: Path, patients: int | None, seed: int, progress: Progress) -> DemoOutcome:
+    """Make a cohort, ingest, extract, train. An unfinished demo in the folder goes on.
+
+    Raises:
+        UsageError: the folder holds something else, or a demo of another size or seed.
+    """
+    from mvi_ray.demo.cohort import make_cohort
+
+    count = patients or PATIENTS
+    label = f"patients {count}, seed {seed}\n"
+    mark = folder / "demo.txt"
+    if not mark.exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty; name a new directory for the demo")
+        make_cohort(
+            folder,
+            patients=count,
+            seed=seed,
+            progress=lambda done, total: progress(
+                "make cohort", done, total, f"{done} of {total} synthetic patients"
+            ),
+        )
+        mark.write_text(label, encoding="utf-8")
+    elif mark.read_text(encoding="utf-8") != label:
+        raise UsageError(f"{folder} holds a demo of another size or seed; name a new directory")
+    project = Project(folder)
+    ingested = project.ingest(folder / "manifest.csv", folder / "clinical.csv", progress=progress)
+    extracted = project.extract(progress=progress)
+    trained = project.train(progress=progress)
+    return DemoOutcome(folder, ingested, extracted, trained)

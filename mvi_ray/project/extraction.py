@@ -1,0 +1,316 @@
+"""`mvi extract`: plan, compute on Ray, commit as results come."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from mvi_ray.errors import UsageError
+from mvi_ray.project.declarations import declarations, feature_sets, weights_source
+from mvi_ray.project.planning import Plan, make_plan, settings_digests
+from mvi_ray.project.problems import record_problems
+from mvi_ray.project.progress import Progress, silent
+from mvi_ray.project.regions import derive_again
+from mvi_ray.store.tables import now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from mvi_ray.cluster.unit import Unit, VoiResult
+    from mvi_ray.extract.weights import WeightsSource
+    from mvi_ray.ingest.problem import Problem
+    from mvi_ray.project.project import Project
+    from mvi_ray.store.catalog import Declarations
+
+# A commit takes half a second; a kill costs at most what was computed since the last one.
+_COMMIT_S = 15.0
+_COMMIT_VOIS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Flags of one extraction.
+
+    Args:
+        families: only these; all of the study when None.
+        cpus: cores of a local Ray; all when None.
+        address: of a running Ray cluster.
+        weights: file of weights of family DLR.
+        retry_failed: also try what is in quarantine.
+    """
+
+    families: Sequence[str] | None = None
+    cpus: int | None = None
+    address: str | None = None
+    weights: Path | None = None
+    retry_failed: bool = False
+
+
+@dataclass(slots=True)
+class ExtractSummary:
+    """What one extraction did.
+
+    Args:
+        planned: VOIs that were missing, counted for each family.
+        computed: VOIs committed.
+        failed: VOIs put into quarantine in this call.
+        quarantined: VOIs that stay there and were not tried.
+        values: numbers committed.
+        trial_weights: whether embeddings come from random weights.
+        synthetic: whether the images are made by a program.
+        duration_s: seconds from plan to last commit.
+        problems: regions that could not be made.
+        failures: VOI in words, reason and way out of each failure.
+    """
+
+    planned: int = 0
+    computed: int = 0
+    failed: int = 0
+    quarantined: int = 0
+    values: int = 0
+    trial_weights: bool = False
+    synthetic: bool = False
+    duration_s: float = 0.0
+    problems: tuple[Problem, ...] = ()
+    failures: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def left_out(self) -> int:
+        """VOIs without values: failed now or before, or never made."""
+        return self.failed + self.quarantined + len(self.problems)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        return {
+            "planned": self.planned,
+            "computed": self.computed,
+            "failed": self.failed,
+            "quarantined": self.quarantined,
+            "values": self.values,
+            "trial_weights": self.trial_weights,
+            "synthetic": self.synthetic,
+            "duration_s": round(self.duration_s, 3),
+            "problems": [p.to_json() for p in self.problems],
+            "failures": [{"voi": v, "reason": r, "way_out": w} for v, r, w in self.failures],
+        }
+
+
+def extract(project: Project, options: Options, progress: Progress | None = None) -> ExtractSummary:
+    """Compute what is missing; what is there already is never computed again.
+
+    Raises:
+        UsageError: a family is none of the study.
+        WeightsError: the weights of family DLR are not there.
+        StoreError: another command writes to the store.
+        ClusterError: Ray cannot be started or reached.
+    """
+    begin = time.perf_counter()
+    families = _families(project, options.families)
+    weights = weights_source(project, options.weights) if "DLR" in families else None
+    summary = ExtractSummary(synthetic=project.study.synthetic)
+    summary.trial_weights = weights is not None and weights.trial
+    with project.store.locked("extract"):
+        problems = derive_again(project)
+        if problems:
+            patients = {str(p.patient_id) for p in problems}
+            record_problems(project.store.tables["quarantine"], problems, patients)
+        summary.problems = tuple(problems)
+        study = declarations(project, weights)
+        project.store.publish(study)
+        plan = make_plan(project, study, families, retry_failed=options.retry_failed)
+        summary.planned, summary.quarantined = plan.vois, plan.quarantined
+        if plan.units:
+            _write_feature_sets(project, weights)
+            committer = _Committer(project, study, summary)
+            try:
+                _run(project, plan, options, weights, committer, progress or silent)
+            finally:
+                # Also after Ctrl-C: what is computed is kept.
+                committer.close()
+    summary.duration_s = time.perf_counter() - begin
+    return summary
+
+
+def _families(project: Project, asked: Sequence[str] | None) -> tuple[str, ...]:
+    known = project.study.families.names
+    if asked is None:
+        return known
+    chosen = tuple(name.upper() for name in asked)
+    for name in chosen:
+        if name not in known:
+            raise UsageError(f"the study has no family {name!r}; it has {', '.join(known)}")
+    return chosen
+
+
+def _write_feature_sets(project: Project, weights: WeightsSource | None) -> None:
+    """Before the first value: a row never points to a feature set that is not there."""
+    table = project.store.tables["feature_sets"]
+    known = set(table.read(["feature_set_id"]).column(0).to_pylist())
+    fresh = {
+        one.id: {
+            "feature_set_id": one.id,
+            "family": one.family,
+            "image_type": one.image_type,
+            "settings": one.canonical,
+            "created_at": now(),
+        }
+        for _, one in feature_sets(project.study, weights)
+        if one.id not in known
+    }
+    table.write(list(fresh.values()))
+
+
+def _run(
+    project: Project,
+    plan: Plan,
+    options: Options,
+    weights: WeightsSource | None,
+    committer: _Committer,
+    progress: Progress,
+) -> None:
+    from mvi_ray.cluster.scheduler import run_cr, run_dlr
+    from mvi_ray.cluster.session import ray_session
+
+    settings = project.study.families
+    with ray_session(options.cpus, options.address) as resources:
+        for family, units in plan.units.items():
+            results: Iterator[list[VoiResult]]
+            if family == "CR" and settings.cr is not None:
+                results = run_cr(units, settings.cr, resources)
+            elif settings.dlr is not None and weights is not None:
+                results = run_dlr(units, settings.dlr, weights, resources)
+            else:
+                continue
+            with _closing(results):
+                _follow(family, units, results, committer, progress)
+
+
+@contextmanager
+def _closing(results: Any) -> Iterator[None]:
+    """Close a generator on the way out, so that its tasks are cancelled before Ray ends."""
+    try:
+        yield
+    finally:
+        results.close()
+
+
+def _follow(
+    family: Literal["CR", "DLR"],
+    units: list[Unit],
+    results: Iterator[list[VoiResult]],
+    committer: _Committer,
+    progress: Progress,
+) -> None:
+    total = sum(unit.cost for unit in units)
+    vois = sum(len(unit.vois) for unit in units)
+    task = f"extract {family}"
+    done, count, failed = 0.0, 0, 0
+    progress(task, 0.0, total, f"0 of {vois} VOIs")
+    for batch in results:
+        committer.add(family, batch)
+        done += sum(result.voi.cost for result in batch)
+        count += len(batch)
+        failed += sum(result.failure is not None for result in batch)
+        note = f"{count} of {vois} VOIs" + (f", {failed} failed" if failed else "")
+        progress(task, done, total, note)
+
+
+class _Committer:
+    """Gathers results and commits them by count and by time.
+
+    Args:
+        project: where to.
+        study: what is current.
+        summary: counts as rows are committed, so that it never claims more than is stored.
+    """
+
+    def __init__(self, project: Project, study: Declarations, summary: ExtractSummary) -> None:
+        self._project = project
+        self._study = study
+        self._summary = summary
+        self._digests = settings_digests(study)
+        self._run = f"extract-{now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+        self._rows: dict[str, list[dict[str, Any]]] = {"cr": [], "dlr": []}
+        self._solved: list[tuple[str, VoiResult]] = []
+        self._failed: list[dict[str, Any]] = []
+        self._since = time.monotonic()
+        recorded = project.store.tables["quarantine"].read(["stage"]).column(0).to_pylist()
+        self._had_failures = "extract" in recorded
+
+    def add(self, family: str, results: list[VoiResult]) -> None:
+        """Take results; commit when enough have come or enough time has passed."""
+        time_now = now()
+        for result in results:
+            key = dict(result.voi.key)
+            run = {"run_id": self._run, "computed_at": time_now, "duration_s": result.duration_s}
+            if result.failure is None:
+                self._rows[family.lower()].extend(
+                    {**key, "input_digest": result.voi.input_digest, **row, **run} for row in result.rows
+                )
+                self._solved.append((family, result))
+            else:
+                self._fail(family, result)
+        pending = len(self._solved) + len(self._failed)
+        if pending >= _COMMIT_VOIS or (pending and time.monotonic() - self._since >= _COMMIT_S):
+            self.commit()
+
+    def _fail(self, family: str, result: VoiResult) -> None:
+        failure, key = result.failure, dict(result.voi.key)
+        if failure is None:
+            return
+        self._summary.failures.append((f"{result.voi.name} {family}", failure.reason, failure.way_out))
+        self._failed.append(
+            {
+                **key,
+                "stage": "extract",
+                "family": family,
+                "input_digest": result.voi.input_digest,
+                "settings_digest": self._digests[family, key["phase"]],
+                "reason": failure.reason,
+                "way_out": failure.way_out,
+                "error": failure.error,
+                "traceback": failure.traceback,
+                "attempts": failure.attempts,
+                "run_id": self._run,
+                "failed_at": now(),
+            }
+        )
+
+    def commit(self) -> None:
+        """Values first; what failed and what is no longer failed follows."""
+        tables = self._project.store.tables
+        for name, rows in self._rows.items():
+            tables[name].write(rows)
+            self._summary.values += _values(rows)
+            rows.clear()
+        if self._had_failures:
+            for family, result in self._solved:
+                tables["quarantine"].delete({**dict(result.voi.key), "stage": "extract", "family": family})
+        tables["quarantine"].write(self._failed)
+        self._summary.computed += len(self._solved)
+        self._summary.failed += len(self._failed)
+        self._solved.clear()
+        self._failed.clear()
+        self._project.store.publish(self._study)
+        self._since = time.monotonic()
+
+    def close(self) -> None:
+        """Commit what is left and join small files."""
+        self.commit()
+        for name in ("cr", "dlr"):
+            self._project.store.tables[name].compact()
+        self._project.store.publish(self._study)
+
+
+def _values(rows: list[dict[str, Any]]) -> int:
+    """Numbers in rows of either family."""
+    from mvi_ray.features import CR_FEATURES
+
+    return sum(
+        len(row["embedding"]) if "embedding" in row else sum(row[name] is not None for name in CR_FEATURES)
+        for row in rows
+    )

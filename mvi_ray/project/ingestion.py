@@ -1,0 +1,284 @@
+"""`mvi ingest`: manifest and clinical table into the store; good cases in, bad ones listed."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from mvi_ray.errors import UsageError
+from mvi_ray.ingest.case import DrawnMask, ImageCase, read_case
+from mvi_ray.ingest.clinical import ClinicalTable, read_clinical
+from mvi_ray.ingest.manifest import read_manifest
+from mvi_ray.ingest.problem import Problem
+from mvi_ray.project.problems import record_problems
+from mvi_ray.project.progress import Progress, silent
+from mvi_ray.project.regions import region_row
+from mvi_ray.store.tables import now
+from mvi_ray.store.volumes import save_volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from mvi_ray.ingest.manifest import Manifest
+    from mvi_ray.project.project import Project
+
+_COMMIT_EVERY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSummary:
+    """What one ingest did.
+
+    Args:
+        patients, images, masks: stored in this call; masks count derived regions.
+        clinical: patients with clinical values after this call.
+        problems: what was left out (errors) or is worth a look (warnings).
+    """
+
+    patients: int
+    images: int
+    masks: int
+    clinical: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def left_out(self) -> int:
+        """Number of errors."""
+        return sum(p.severity == "error" for p in self.problems)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        return {
+            "patients": self.patients,
+            "images": self.images,
+            "masks": self.masks,
+            "clinical": self.clinical,
+            "left_out": self.left_out,
+            "problems": [p.to_json() for p in self.problems],
+        }
+
+
+def ingest(
+    project: Project, manifest: Path | None, clinical: Path | None, progress: Progress | None
+) -> IngestSummary:
+    """Read, check and store; a problem costs its case only.
+
+    Raises:
+        UsageError: neither file is given.
+        ManifestError: a file as a whole cannot be read; nothing was stored then.
+        StoreError: another command writes to the store.
+    """
+    if manifest is None and clinical is None:
+        raise UsageError("give a manifest, a clinical table (--clinical), or both")
+    study = project.study
+    # Both files are read before anything is written: a wrong path loses nothing.
+    rows = None if manifest is None else read_manifest(manifest, study)
+    table = None if clinical is None else read_clinical(clinical, study.clinical)
+    with project.store.locked("ingest"):
+        counts = _Counts()
+        if rows is not None:
+            counts.problems.extend(rows.problems)
+            _store_images(project, rows, counts, progress or silent)
+        with_clinical = 0
+        if table is not None:
+            counts.problems.extend(table.problems)
+            with_clinical = _store_clinical(project, table, counts)
+        project.publish()
+    return IngestSummary(
+        len(counts.patients), counts.images, counts.masks, with_clinical, tuple(counts.problems)
+    )
+
+
+class _Counts:
+    def __init__(self) -> None:
+        self.patients: set[str] = set()
+        self.images = 0
+        self.masks = 0
+        self.problems: list[Problem] = []
+
+
+def _store_images(project: Project, manifest: Manifest, counts: _Counts, progress: Progress) -> None:
+    total = len(manifest.groups)
+    images: list[dict[str, Any]] = []
+    masks: list[dict[str, Any]] = []
+    time = now()
+    centres = {
+        row.patient_id: row.centre for rows in manifest.groups.values() for _, row in rows if row.centre
+    }
+    for number, (case, new_image, new_masks) in enumerate(_converted(project, manifest, time), start=1):
+        counts.problems.extend(case.problems)
+        if new_image is not None:
+            images.append(new_image)
+            masks.extend(new_masks)
+            counts.patients.add(case.patient_id)
+            counts.images += 1
+            counts.masks += len(new_masks)
+            _drop_failed_regions(project, case.problems)
+        if len(images) >= _COMMIT_EVERY:
+            _commit(project, images, masks, centres, time)
+        progress("ingest", number, total, f"{number} of {total} images")
+    _commit(project, images, masks, centres, time)
+    counts.problems.extend(_orphans(project, counts.patients))
+    patients = {key[0] for key in manifest.groups}
+    record_problems(project.store.tables["quarantine"], counts.problems, patients)
+
+
+def _converted(
+    project: Project, manifest: Manifest, time: datetime
+) -> Iterator[tuple[ImageCase, dict[str, Any] | None, list[dict[str, Any]]]]:
+    """Cases in the order of the manifest, converted on all cores, a few ahead of the caller."""
+    root = project.store.root
+
+    def convert(
+        rows: list[Any],
+    ) -> tuple[ImageCase, dict[str, Any] | None, list[dict[str, Any]]]:
+        case = read_case(rows, manifest.folder, project.study.regions)
+        if case.volume is None:
+            return case, None, []
+        stored = save_volume(root, case.volume)
+        key = {"patient_id": case.patient_id, "session": case.session, "phase": case.phase}
+        image = {
+            **key,
+            "image_digest": stored.digest,
+            "voxel_type": case.volume.array.dtype.name,
+            **stored.columns(),
+            "ingested_at": time,
+        }
+        masks = [row for drawn in case.masks for row in _mask_rows(root, key, stored.digest, drawn, time)]
+        # Voxels are on disk now; only the remarks travel on.
+        slim = ImageCase(case.patient_id, case.session, case.phase, None, (), case.problems)
+        return slim, image, masks
+
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Any]] = deque()
+        for rows in manifest.groups.values():
+            waiting.append(pool.submit(convert, rows))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _mask_rows(
+    root: Path, image_key: dict[str, str], image: str, drawn: DrawnMask, time: datetime
+) -> list[dict[str, Any]]:
+    organ_columns = {}
+    if drawn.organ is not None:
+        organ = save_volume(root, drawn.organ)
+        organ_columns = {"organ_digest": organ.digest, "organ_path": organ.path}
+    return [
+        {
+            **region_row(root, region, image),
+            **image_key,
+            "lesion": drawn.lesion,
+            "reader": drawn.reader,
+            **organ_columns,
+            "ingested_at": time,
+        }
+        for region in drawn.regions
+    ]
+
+
+def _commit(
+    project: Project,
+    images: list[dict[str, Any]],
+    masks: list[dict[str, Any]],
+    centres: dict[str, str],
+    time: datetime,
+) -> None:
+    """Masks before images before patients: what is counted last is complete."""
+    if not images:
+        return
+    tables = project.store.tables
+    tables["masks"].write(masks)
+    tables["images"].write(images)
+    known = dict(zip(*(tables["patients"].read(["patient_id", "centre"]).to_pydict().values()), strict=True))
+    patients = sorted({row["patient_id"] for row in images})
+    tables["patients"].write(
+        [{"patient_id": p, "centre": centres.get(p) or known.get(p), "ingested_at": time} for p in patients]
+    )
+    images.clear()
+    masks.clear()
+
+
+def _drop_failed_regions(project: Project, problems: tuple[Problem, ...]) -> None:
+    """A region that cannot be made from the new mask must not live on from the old one."""
+    for problem in problems:
+        if problem.severity == "error" and problem.region is not None:
+            names = ("patient_id", "session", "phase", "lesion", "region", "reader")
+            key = {name: str(getattr(problem, name)) for name in names}
+            project.store.tables["masks"].delete(key)
+
+
+def _orphans(project: Project, patients: set[str]) -> list[Problem]:
+    """Masks that were drawn on an image which this ingest has replaced."""
+    tables = project.store.tables
+    key = ("patient_id", "session", "phase")
+    current = {
+        tuple(row[k] for k in key): row["image_digest"]
+        for row in tables["images"].read([*key, "image_digest"]).to_pylist()
+    }
+    columns = [*key, "lesion", "region", "reader", "image_digest"]
+    return [
+        Problem(
+            "error",
+            "the mask was drawn on an image that has since been replaced",
+            "ingest the mask again with the new image",
+            **{name: row[name] for name in columns[:-1]},
+        )
+        for row in tables["masks"].read(columns).to_pylist()
+        if row["patient_id"] in patients and current.get(tuple(row[k] for k in key)) != row["image_digest"]
+    ]
+
+
+def _store_clinical(project: Project, table: ClinicalTable, counts: _Counts) -> int:
+    """Join the rows to those that are there, patient by patient; returns how many there are."""
+    clinical = project.study.clinical
+    tables = project.store.tables
+    rows = {row["patient_id"]: row for row in tables["clinical"].read().to_pylist()}
+    for row in table.rows:
+        patient = str(row["patient_id"])
+        rows[patient] = {**rows.get(patient, {}), **row}
+        counts.patients.add(patient)
+    kinds = {clinical.outcome: pa.int64(), clinical.centre: pa.string()}
+    for name, variable in clinical.variables.items():
+        kinds[name] = pa.float64() if variable.kind == "continuous" else pa.string()
+    names = ["patient_id", *(n for n in clinical.columns if any(n in row for row in rows.values()))]
+    arrays = {
+        name: pa.array([rows[p].get(name) for p in sorted(rows)], kinds.get(name, pa.string()))
+        for name in names
+    }
+    tables["clinical"].replace_all(pa.table(arrays))
+    _store_centres(project, table, counts)
+    return len(rows)
+
+
+def _store_centres(project: Project, table: ClinicalTable, counts: _Counts) -> None:
+    column = project.study.clinical.centre
+    patients = project.store.tables["patients"]
+    known = {row["patient_id"]: row["centre"] for row in patients.read().to_pylist()}
+    fresh = []
+    for row in table.rows:
+        patient = str(row["patient_id"])
+        centre = row.get(column) if column is not None else None
+        before = known.get(patient)
+        if centre is not None and before is not None and before != centre:
+            counts.problems.append(
+                Problem(
+                    "error",
+                    f"centre is {centre!r} in the clinical table and {before!r} in the manifest",
+                    "one patient belongs to one centre; the manifest's was kept",
+                    patient_id=patient,
+                )
+            )
+        elif patient not in known or (centre is not None and before is None):
+            fresh.append({"patient_id": patient, "centre": centre, "ingested_at": now()})
+    patients.write(fresh)

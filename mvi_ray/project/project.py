@@ -1,0 +1,164 @@
+"""A study on disk: the object behind every command, and the Python API."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+from mvi_ray.errors import StudyError, UsageError
+from mvi_ray.store.store import Store
+from mvi_ray.study import FILE_NAME, Study, load_study
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from mvi_ray.project.extraction import ExtractSummary
+    from mvi_ray.project.ingestion import IngestSummary
+    from mvi_ray.project.progress import Progress
+    from mvi_ray.project.status import Status
+    from mvi_ray.project.training import TrainSummary
+
+Format = Literal["arrow", "pandas", "polars"]
+
+
+class Project:
+    """A project directory: `study.yaml`, `store/` and `runs/`.
+
+    Args:
+        folder: the directory, or one below it.
+
+    Raises:
+        StudyError: neither the folder nor one above it holds a study file.
+    """
+
+    def __init__(self, folder: str | Path = ".") -> None:
+        self.folder = _find(Path(folder))
+
+    @classmethod
+    def init(cls, folder: str | Path, phases: Sequence[str] = ("AP", "PP", "HBP")) -> Self:
+        """Write a commented study file and make the directory.
+
+        Raises:
+            UsageError: a study file is there already, or a phase is not a name.
+        """
+        from mvi_ray.project.template import study_text
+
+        target = Path(folder) / FILE_NAME
+        if target.exists():
+            raise UsageError(f"{FILE_NAME} is there already; edit it, or choose another directory")
+        text = study_text(phases)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        return cls(folder)
+
+    @cached_property
+    def study(self) -> Study:
+        """The study file, read once."""
+        return load_study(self.folder / FILE_NAME)
+
+    @cached_property
+    def store(self) -> Store:
+        """The feature store."""
+        return Store(self.folder / "store")
+
+    @property
+    def runs(self) -> Path:
+        """Folder with one directory for each training."""
+        return self.folder / "runs"
+
+    def ingest(
+        self,
+        manifest: str | Path | None = None,
+        clinical: str | Path | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> IngestSummary:
+        """Take images, masks and clinical values into the store."""
+        from mvi_ray.project.ingestion import ingest
+
+        return ingest(self, _path(manifest), _path(clinical), progress)
+
+    def extract(
+        self,
+        *,
+        families: Sequence[str] | None = None,
+        cpus: int | None = None,
+        address: str | None = None,
+        weights: str | Path | None = None,
+        retry_failed: bool = False,
+        progress: Progress | None = None,
+    ) -> ExtractSummary:
+        """Compute every feature that the study wants and the store does not have."""
+        from mvi_ray.project.extraction import Options, extract
+
+        options = Options(families, cpus, address, _path(weights), retry_failed)
+        return extract(self, options, progress)
+
+    def train(self, *, jobs: int = 1, progress: Progress | None = None) -> TrainSummary:
+        """Fit and judge the study's models; write a run directory."""
+        from mvi_ray.project.training import train
+
+        return train(self, jobs, progress)
+
+    def status(self) -> Status:
+        """What is there, what is missing, what failed."""
+        from mvi_ray.project.status import read_status
+
+        return read_status(self)
+
+    @overload
+    def sql(self, query: str, values: Any = ..., *, as_: Literal["arrow"] = ...) -> pa.Table: ...
+    @overload
+    def sql(self, query: str, values: Any = ..., *, as_: Literal["pandas"]) -> pd.DataFrame: ...
+    @overload
+    def sql(self, query: str, values: Any = ..., *, as_: Literal["polars"]) -> pl.DataFrame: ...
+    def sql(self, query: str, values: Any = None, *, as_: Format = "arrow") -> Any:
+        """Run one SELECT over the store.
+
+        Args:
+            query: SQL of DuckDB; `?` and `$name` stand for values.
+            values: list or mapping of bound values.
+            as_: what to return.
+
+        Raises:
+            QueryError: it is no SELECT, or DuckDB refuses it.
+        """
+        self.refresh()
+        table = self.store.query(query, values)
+        if as_ == "pandas":
+            return table.to_pandas()
+        if as_ == "polars":
+            import polars as pl
+
+            return pl.from_arrow(table)
+        if as_ != "arrow":
+            raise UsageError(f"as_ is 'arrow', 'pandas' or 'polars', got {as_!r}")
+        return table
+
+    def refresh(self) -> None:
+        """Publish the catalog when it is behind: after a kill, or when the project was moved."""
+        if self.store.root.is_dir() and not self.store.is_published():
+            self.publish()
+
+    def publish(self) -> None:
+        """Write the catalog anew from what is committed and from the study file."""
+        from mvi_ray.project.declarations import declarations
+
+        self.store.publish(declarations(self))
+
+
+def _find(start: Path) -> Path:
+    folder = start.resolve()
+    for place in (folder, *folder.parents):
+        if (place / FILE_NAME).is_file():
+            return place
+    raise StudyError(f"no {FILE_NAME} in {start} or above it; run `mvi init`, or name the project with -C")
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)

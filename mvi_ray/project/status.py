@@ -1,0 +1,107 @@
+"""`mvi status`: what is there, what is missing, what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mvi_ray.project.project import Project
+
+_COVERAGE = """
+SELECT
+    phase, region, family, count(*) AS vois,
+    count(*) FILTER (WHERE state = 'complete') AS complete,
+    count(*) FILTER (WHERE state = 'partial') AS partial,
+    count(*) FILTER (WHERE state = 'missing') AS missing,
+    count(*) FILTER (WHERE state = 'quarantine') AS quarantine,
+    count(*) FILTER (WHERE state IN ('no image', 'no mask')) AS absent
+FROM coverage
+GROUP BY phase, region, family
+ORDER BY
+    list_position($phases, phase), list_position($regions, region), family
+"""
+
+_QUARANTINE = """
+SELECT
+    stage, family, patient_id, session, phase, lesion, region, reader, reason, way_out,
+    attempts, failed_at
+FROM quarantine
+ORDER BY ALL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """State of a project.
+
+    Args:
+        study: title.
+        synthetic: whether the images are made by a program.
+        patients, images: stored.
+        with_outcome: patients whose outcome is known; None without an outcome in the study.
+        coverage: VOIs by phase, region, family and state, for the modelling reader.
+        quarantine: cases and VOIs that failed.
+        trial_weights: whether embeddings come from random weights.
+    """
+
+    study: str
+    synthetic: bool
+    patients: int
+    images: int
+    with_outcome: int | None
+    coverage: list[dict[str, Any]]
+    quarantine: list[dict[str, Any]]
+    trial_weights: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        return {
+            name: getattr(self, name)
+            for name in (
+                "study",
+                "synthetic",
+                "patients",
+                "images",
+                "with_outcome",
+                "trial_weights",
+                "coverage",
+            )
+        } | {"quarantine": [{**row, "failed_at": row["failed_at"].isoformat()} for row in self.quarantine]}
+
+
+def read_status(project: Project) -> Status:
+    """Ask the catalog.
+
+    Raises:
+        StoreError: nothing was ingested yet.
+    """
+    study = project.study
+    # The study file may have changed since the last command: coverage is of what it says now.
+    if project.store.root.is_dir():
+        project.publish()
+    store = project.store
+
+    def number(query: str) -> int:
+        return int(store.query(query).column(0)[0].as_py())
+
+    outcome = study.clinical.outcome
+    columns = store.query("SELECT * FROM clinical LIMIT 0").column_names
+    with_outcome = None
+    if outcome is not None:
+        quoted = '"' + outcome.replace('"', '""') + '"'
+        known = outcome in columns
+        with_outcome = number(f"SELECT count({quoted}) FROM clinical") if known else 0  # noqa: S608
+    coverage = store.query(
+        _COVERAGE, {"phases": list(study.phases), "regions": list(study.region_names)}
+    ).to_pylist()
+    return Status(
+        study.name,
+        study.synthetic,
+        number("SELECT count(*) FROM patients"),
+        number("SELECT count(*) FROM images"),
+        with_outcome,
+        coverage,
+        store.query(_QUARANTINE).to_pylist(),
+        study.families.dlr is not None and study.families.dlr.weights == "random",
+    )
