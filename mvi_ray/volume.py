@@ -28,7 +28,8 @@ _NEGATIVE = "RAI"
 
 
 def _as_floats(values: Any, count: int, what: str) -> tuple[float, ...]:
-    floats = tuple(float(v) for v in values)
+    # Adding 0 turns -0.0 into 0.0: the same grid has one spelling, and one digest.
+    floats = tuple(float(v) + 0.0 for v in values)
     if len(floats) != count or not np.all(np.isfinite(floats)):
         msg = f"{what} must be {count} finite numbers, got {values!r}"
         raise GeometryError(msg)
@@ -67,7 +68,7 @@ class Geometry:
         matrix = np.reshape(direction, (3, 3))
         # ITK accepts headers that are orthonormal to about this much; more is a shear.
         if not np.allclose(matrix.T @ matrix, np.eye(3), atol=1e-4):
-            msg = f"direction cosines are not orthonormal: {direction}"
+            msg = f"direction cosines are not orthonormal: {direction}; resample onto a right-angled grid"
             raise GeometryError(msg)
         object.__setattr__(self, "size", size)
         object.__setattr__(self, "spacing", spacing)
@@ -137,16 +138,16 @@ class Geometry:
             return f"size {other.size} against {self.size} voxels"
         tolerance = 1e-3 * min(self.spacing)
         if not np.allclose(self.spacing, other.spacing, rtol=0, atol=tolerance):
-            return f"spacing {_short(other.spacing)} against {_short(self.spacing)} mm"
+            return f"spacing {_against(other.spacing, self.spacing)} mm"
         # Voxels drift apart most at a corner: the map between the grids is affine.
         apart = np.linalg.norm(np.subtract(self._corners(), other._corners()), axis=1)
         if apart.max() <= tolerance:
             return None
         if not np.allclose(self.origin, other.origin, rtol=0, atol=tolerance):
-            return f"origin {_short(other.origin)} against {_short(self.origin)} mm"
+            return f"origin {_against(other.origin, self.origin)} mm"
         if not np.allclose(self.direction, other.direction, rtol=0, atol=1e-6):
-            return f"direction {_short(other.direction)} against {_short(self.direction)}"
-        return f"spacing {other.spacing} against {self.spacing} mm"
+            return f"direction {_against(other.direction, self.direction)}"
+        return f"spacing {_against(other.spacing, self.spacing)} mm"
 
     def overlaps(self, other: Geometry) -> bool:
         """Whether the boxes around both grids, along the patient axes, share any space."""
@@ -164,8 +165,13 @@ class Geometry:
         return [self.point((x, y, z)) for x in ends[0] for y in ends[1] for z in ends[2]]
 
 
-def _short(values: tuple[float, ...]) -> str:
-    return "(" + ", ".join(f"{v:.6g}" for v in values) + ")"
+def _against(found: tuple[float, ...], wanted: tuple[float, ...]) -> str:
+    """Two lists of numbers, as short as they can be told apart."""
+    for digits in (6, 9, 17):
+        texts = ["(" + ", ".join(f"{v:.{digits}g}" for v in values) + ")" for values in (found, wanted)]
+        if texts[0] != texts[1]:
+            break
+    return " against ".join(texts)
 
 
 @dataclass(frozen=True, slots=True)

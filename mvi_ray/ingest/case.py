@@ -127,11 +127,13 @@ def _read_organ(row: ManifestRow, folder: Path, grid: Geometry) -> Mask | None:
     labels = read_labels(folder / row.organ_mask, "organ mask")
     on_grid_of(grid, labels.geometry, "organ mask")
     label = row.organ_label
+    there = labels.labels
+    if not there:
+        raise MaskError("organ mask is empty; draw the organ, or leave organ_mask blank")
     if label is None:
-        there = labels.labels
         if len(there) != 1:
             raise MaskError(
-                f"organ mask holds {len(there)} labels ({', '.join(map(str, there[:8])) or 'none'}); "
+                f"organ mask holds {len(there)} labels ({', '.join(map(str, there[:8]))}); "
                 "name one in organ_label"
             )
         label = there[0]

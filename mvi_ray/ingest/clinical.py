@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mvi_ray.study import Clinical, Variable
 
 _BLANK = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
+_NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 _OUTCOME = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 ClinicalValue = float | int | str | None
@@ -70,10 +73,10 @@ def read_clinical(path: Path, clinical: Clinical) -> ClinicalTable:
         row: dict[str, ClinicalValue] = {"patient_id": patient}
         for name in columns:
             try:
-                row[name] = _value(name, cells[name], clinical)
+                row[name] = _value(name, cells[name], clinical, table.delimiter)
             except ValueError as error:
                 row[name] = None
-                reason, _, way_out = str(error).partition("; ")
+                reason, _, way_out = str(error).rpartition("; ")
                 problems.append(Problem("error", reason, way_out, line=line, patient_id=patient))
         rows.append(row)
     return ClinicalTable(tuple(rows), tuple(problems))
@@ -104,7 +107,7 @@ def _identity_fault(patient: str, line: int, seen: dict[str, int]) -> tuple[str,
     return None
 
 
-def _value(name: str, text: str, clinical: Clinical) -> ClinicalValue:
+def _value(name: str, text: str, clinical: Clinical, delimiter: str) -> ClinicalValue:
     if text.lower() in _BLANK:
         return None
     if name == clinical.outcome:
@@ -113,19 +116,19 @@ def _value(name: str, text: str, clinical: Clinical) -> ClinicalValue:
         return _OUTCOME[text]
     if name == clinical.centre:
         return text
-    return _variable(name, text, clinical.variables[name])
+    return _variable(name, text, clinical.variables[name], delimiter)
 
 
-def _variable(name: str, text: str, variable: Variable) -> float | str:
+def _variable(name: str, text: str, variable: Variable, delimiter: str) -> float | str:
     if variable.kind == "categorical":
         if text not in variable.levels:
             raise ValueError(f"{name} is {text!r}; its levels are {', '.join(variable.levels)}")
         return text
-    try:
-        # A decimal comma is how half of Europe's spreadsheets write numbers.
-        number = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
-    except ValueError:
-        number = math.nan
+    # A decimal comma is how half of Europe's spreadsheets write numbers, and these separate
+    # cells by semicolons; elsewhere 1,234 may as well be more than a thousand.
+    if delimiter != ";" and _THOUSANDS.fullmatch(text):
+        raise ValueError(f"{name} is {text!r}, which can be read in two ways; write it without the comma")
+    number = float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(number):
         raise ValueError(f"{name} is {text!r}; write a number, or leave it blank")
     return number

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 _SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr")
+_LARGEST_LABEL = 2.0**53
+_NIFTI_HEADER = 352
+_NIFTI_SIZES = (348, 540)
+"""First number of a header of version 1 and 2: it tells the order of the bytes."""
+_NIFTI_FLOATS = {16: "f4", 64: "f8"}
+_GZIP_MARK = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,12 +36,12 @@ class LabelMap:
     Args:
         array: labels, shape (z, y, x), whole numbers.
         geometry: its grid.
-        segments: segment name to label, where the file names its segments.
+        segments: segment name to its labels, where the file names its segments.
     """
 
     array: npt.NDArray[Any]
     geometry: Geometry
-    segments: dict[str, int]
+    segments: dict[str, tuple[int, ...]]
 
     @property
     def labels(self) -> list[int]:
@@ -57,12 +66,18 @@ class LabelMap:
         """Label of a named segment.
 
         Raises:
-            MaskError: the file names no segments, or not this one.
+            MaskError: the file names no segments, or not this one, or several so.
         """
         if segment not in self.segments:
             there = ", ".join(sorted(self.segments)) or "none"
-            raise MaskError(f"segment {segment!r} is not in the mask; it names {there}")
-        return self.segments[segment]
+            raise MaskError(
+                f"segment {segment!r} is not in the mask, which names {there}; correct the segment"
+            )
+        labels = self.segments[segment]
+        if len(labels) > 1:
+            shown = ", ".join(map(str, labels))
+            raise MaskError(f"segment {segment!r} stands for the labels {shown}; give the label instead")
+        return labels[0]
 
 
 def read_volume(path: Path) -> Volume:
@@ -86,13 +101,14 @@ def read_labels(path: Path, what: str = "mask") -> LabelMap:
     image = _read(path, what)
     array = _array(image, what)
     if array.dtype.kind == "f":
-        whole = np.rint(array)
-        if not np.array_equal(whole, array):
+        # NaN differs from itself; infinite and huge values would wrap around as integers.
+        odd = (np.rint(array) != array) | ~(np.abs(array) < _LARGEST_LABEL)
+        if odd.any():
             raise MaskError(
-                f"{what} holds fractions such as {array[whole != array].flat[0]:g}; "
+                f"{what} holds fractions or no numbers, such as {array[odd].flat[0]:g}; "
                 "export it as a label map of whole numbers"
             )
-        array = whole.astype(np.int64)
+        array = array.astype(np.int64)
     if array.size and int(array.min()) < 0:
         raise MaskError(f"{what} holds the negative label {int(array.min())}; export it anew")
     return LabelMap(array, Geometry.of_sitk(image), _segments(image))
@@ -103,17 +119,29 @@ def _read(path: Path, what: str) -> sitk.Image:
 
     if not path.name.lower().endswith(_SUFFIXES):
         raise CaseError(f"{what} file has an ending that is not read; convert it to {' or '.join(_SUFFIXES)}")
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise CaseError(f"{what} file cannot be reached: {error.strerror}; check its path") from None
+    if not there:
         raise CaseError(f"{what} file does not exist; check the path in the manifest")
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    # ITK's own warnings hold the path, and go straight to stderr.
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         reader.ReadImageInformation()
         size, components = reader.GetSize(), reader.GetNumberOfComponents()
         _check_layout(size, components, what)
+        _check_complete(reader, path, what)
         return reader.Execute()
     except RuntimeError as error:
         raise CaseError(f"{what} file cannot be read: {_cause(error, path)}; export it anew") from None
+    except OSError as error:
+        raise CaseError(f"{what} file cannot be read: {error.strerror}; check its permissions") from None
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
 def _check_layout(size: tuple[int, ...], components: int, what: str) -> None:
@@ -127,6 +155,32 @@ def _check_layout(size: tuple[int, ...], components: int, what: str) -> None:
         raise CaseError(
             f"{what} has {dimensions} dimensions {size}; give one volume (x, y, z) for each phase"
         )
+
+
+def _check_complete(reader: sitk.ImageFileReader, path: Path, what: str) -> None:
+    """Refuse a NIfTI file that ends early or holds NaN: ITK turns both into zeros in silence."""
+    if not reader.HasMetaDataKey("vox_offset"):
+        return
+    start = max(_NIFTI_HEADER, int(float(reader.GetMetaData("vox_offset"))))
+    needed = start + prod(reader.GetSize()) * int(reader.GetMetaData("bitpix")) // 8
+    try:
+        content = _unpacked(path)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise CaseError(f"{what} file is damaged or ends early; copy it anew") from None
+    if len(content) < needed:
+        raise CaseError(f"{what} file ends early: {len(content)} of {needed} bytes; copy it anew")
+    kind = _NIFTI_FLOATS.get(int(reader.GetMetaData("datatype")))
+    if kind is not None:
+        order = "<" if int.from_bytes(content[:4], "little") in _NIFTI_SIZES else ">"
+        voxels = np.frombuffer(content, order + kind, prod(reader.GetSize()), start)
+        bad = int(voxels.size - np.isfinite(voxels).sum())
+        if bad:
+            raise GeometryError(f"{what} has {bad} voxels that are NaN or infinite; replace them in the file")
+
+
+def _unpacked(path: Path) -> bytes:
+    content = path.read_bytes()
+    return gzip.decompress(content) if content.startswith(_GZIP_MARK) else content
 
 
 def _array(image: sitk.Image, what: str) -> npt.NDArray[Any]:
@@ -144,17 +198,23 @@ def _cause(error: RuntimeError, path: Path) -> str:
     text = lines[-1] if lines else "unknown reason"
     text = re.sub(r"^.*?ERROR:\s*", "", text)
     text = re.sub(r"\w+\(0x[0-9a-f]+\):\s*", "", text)
-    return text.replace(str(path), "the file").replace(path.name, "the file")
+    text = text.replace(str(path), "the file").replace(path.name, "the file")
+    # A header may name a second file, in quotes.
+    text = re.sub(r'"[^"]*"', "the file", text)
+    return "the reader does not say why" if re.search(r"[/\\]", text) else text
 
 
-def _segments(image: sitk.Image) -> dict[str, int]:
+def _segments(image: sitk.Image) -> dict[str, tuple[int, ...]]:
     """Names that 3D Slicer writes as ``Segment3_Name`` and ``Segment3_LabelValue``."""
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for key in image.GetMetaDataKeys():
         match = re.fullmatch(r"Segment(\d+)_Name", key)
         value = f"Segment{match[1]}_LabelValue" if match else ""
         if match and image.HasMetaDataKey(value):
-            found[image.GetMetaData(key)] = int(image.GetMetaData(value))
+            label = image.GetMetaData(value).strip()
+            name = image.GetMetaData(key)
+            if label.isdecimal() and int(label) not in found.get(name, ()):
+                found[name] = (*found.get(name, ()), int(label))
     return found
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from mvi_ray.errors import ManifestError
 from mvi_ray.ingest.problem import Problem
@@ -51,6 +51,14 @@ class ManifestRow(BaseModel):
     centre: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
         default=None, description="hospital"
     )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.segment is not None and "label" in self.model_fields_set:
+            raise ValueError("label and segment are both given: name the tumour by one of them")
+        if self.organ_label is not None and self.organ_mask is None:
+            raise ValueError("organ_label is given without organ_mask: add the file, or clear the label")
+        return self
 
     @property
     def image_key(self) -> tuple[str, str, str]:
@@ -134,13 +142,17 @@ def _parse(line: int, cells: dict[str, str]) -> ManifestRow | Problem:
         return ManifestRow.model_validate(cells)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        column = str(first["loc"][0])
+        column = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "missing":
             reason, way_out = f"{column} is blank", "fill in the cell"
+        elif not column:
+            reason, _, way_out = message.partition(": ")
         else:
-            reason = f"{column}: {first['msg'].removeprefix('Value error, ')}"
+            reason = f"{column}: {message}"
             # Only cells that hold no identity are shown back.
-            way_out = "correct the cell" + ("" if column == "patient_id" else f" (got {first['input']!r})")
+            shown = column in ("phase", "reader", "label", "organ_label")
+            way_out = "correct the cell" + (f" (got {first['input']!r})" if shown else "")
         return Problem(
             "error", reason, way_out, line=line, patient_id=cells.get("patient_id"), phase=cells.get("phase")
         )

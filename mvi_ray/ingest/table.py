@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,12 @@ class TextTable:
     Args:
         columns: names in the order of the file.
         rows: line number (the header is line 1) and the cells by column.
+        delimiter: what separates the cells: comma, semicolon or tab.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[int, dict[str, str]], ...]
+    delimiter: str
 
 
 def read_table(path: Path, what: str) -> TextTable:
@@ -35,18 +38,11 @@ def read_table(path: Path, what: str) -> TextTable:
     Raises:
         ManifestError: it is missing, not text, has no rows, doubled columns or ragged lines.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ManifestError(f"the {what} {path.name} does not exist; check the path") from None
-    except UnicodeDecodeError:
-        raise ManifestError(f"the {what} {path.name} is not UTF-8 text; save it as 'CSV UTF-8'") from None
-    except OSError as error:
-        raise ManifestError(f"the {what} {path.name} cannot be read: {error.strerror}") from None
-    first = text.partition("\n")[0]
+    text = _read_text(path, what)
+    first = text.lstrip("\n").partition("\n")[0]
     # Spreadsheets write the separator of their locale; a header holds no other punctuation.
     delimiter = max(",;\t", key=first.count)
-    lines = csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[tuple[int, dict[str, str]]] = []
     columns: tuple[str, ...] = ()
     try:
@@ -54,6 +50,9 @@ def read_table(path: Path, what: str) -> TextTable:
             values = [cell.strip() for cell in cells]
             if not any(values):
                 continue
+            # Spreadsheets fill lines up to the widest one with empty cells.
+            while len(values) > len(columns) and not values[-1]:
+                values.pop()
             if not columns:
                 columns = tuple(values)
                 _check_header(columns, what)
@@ -68,10 +67,23 @@ def read_table(path: Path, what: str) -> TextTable:
         raise ManifestError(f"{what}, line {lines.line_num}: {error}; check its quotes") from None
     if not rows:
         raise ManifestError(f"the {what} {path.name} has no rows; it needs a header and one line per case")
-    return TextTable(columns, tuple(rows))
+    return TextTable(columns, tuple(rows), delimiter)
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ManifestError(f"the {what} {path.name} does not exist; check the path") from None
+    except UnicodeDecodeError:
+        raise ManifestError(f"the {what} {path.name} is not UTF-8 text; save it as 'CSV UTF-8'") from None
+    except OSError as error:
+        raise ManifestError(f"the {what} {path.name} cannot be read: {error.strerror}") from None
 
 
 def _check_header(columns: tuple[str, ...], what: str) -> None:
     doubled = sorted({c for c in columns if columns.count(c) > 1})
+    if "" in columns:
+        raise ManifestError(f"{what}: column {columns.index('') + 1} has no name; give it one, or delete it")
     if doubled:
         raise ManifestError(f"{what}: column {doubled[0]!r} stands twice; rename one")

@@ -11,6 +11,8 @@ from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import pdist
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from mvi_ray.volume import Mask
 
 
@@ -36,15 +38,12 @@ def mask_facts(mask: Mask) -> MaskFacts:
 
 
 def _largest_diameter(mask: Mask) -> float:
-    box = mask.array[mask.box] != 0
+    ends = mask.array[mask.box] != 0
     # The farthest pair lies on the convex hull, and a hull vertex ends its line of voxels
-    # along the last axis: this leaves a few thousand points of a large mask.
-    any_line = box.any(axis=2)
-    first = box.argmax(axis=2)
-    last = box.shape[2] - 1 - box[:, :, ::-1].argmax(axis=2)
-    z, y = np.nonzero(any_line)
-    ends = np.concatenate([np.stack([z, y, edge[z, y]], axis=1) for edge in (first, last)])
-    points = np.unique(ends, axis=0) * np.asarray(mask.geometry.sampling)
+    # along every axis: this leaves a few thousand points of a large mask.
+    for axis in range(3):
+        ends = _ends(ends, axis)
+    points = np.argwhere(ends) * np.asarray(mask.geometry.sampling)
     if len(points) < 2:
         return 0.0
     if len(points) > 4:
@@ -52,3 +51,14 @@ def _largest_diameter(mask: Mask) -> float:
         with suppress(QhullError):
             points = points[ConvexHull(points).vertices]
     return float(pdist(points).max())
+
+
+def _ends(inside: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
+    """First and last voxel inside of every line along an axis; a hull vertex is always one."""
+    ends = np.zeros_like(inside)
+    lines = np.moveaxis(inside, axis, 2)
+    z, y = np.nonzero(lines.any(axis=2))
+    view = np.moveaxis(ends, axis, 2)
+    view[z, y, lines.argmax(axis=2)[z, y]] = True
+    view[z, y, lines.shape[2] - 1 - lines[:, :, ::-1].argmax(axis=2)[z, y]] = True
+    return ends

@@ -1,0 +1,49 @@
+"""The study file: phases, regions, readers, families, clinical variables, cohorts, models."""
+
+from mvi_ray.study.clinical import Clinical, Variable
+from mvi_ray.study.families import (
+    ConventionalRadiomics,
+    DeepRadiomics,
+    Families,
+    Gradient,
+    ImageTypes,
+    LaplacianOfGaussian,
+    LocalBinaryPattern2D,
+    LocalBinaryPattern3D,
+    NoParameters,
+    Wavelet,
+)
+from mvi_ray.study.models import Models, ModelSpec, Selection, SupportVectorMachine, Validation
+from mvi_ray.study.reading import load_study, parse_study
+from mvi_ray.study.settings import DRAWN, FILE_NAME, Family, Name, check_name
+from mvi_ray.study.study import Readers, Ring, Study
+
+__all__ = [
+    "DRAWN",
+    "FILE_NAME",
+    "Clinical",
+    "ConventionalRadiomics",
+    "DeepRadiomics",
+    "Families",
+    "Family",
+    "Gradient",
+    "ImageTypes",
+    "LaplacianOfGaussian",
+    "LocalBinaryPattern2D",
+    "LocalBinaryPattern3D",
+    "ModelSpec",
+    "Models",
+    "Name",
+    "NoParameters",
+    "Readers",
+    "Ring",
+    "Selection",
+    "Study",
+    "SupportVectorMachine",
+    "Validation",
+    "Variable",
+    "Wavelet",
+    "check_name",
+    "load_study",
+    "parse_study",
+]

@@ -1,0 +1,122 @@
+"""The whole study file: what a study measures, and how.
+
+Every part forbids unknown keys, so that a misspelt setting is an error and never a silent
+default.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Literal, Self
+
+from pydantic import Field, PositiveFloat, model_validator
+
+from mvi_ray.study.clinical import Clinical
+from mvi_ray.study.families import Families
+from mvi_ray.study.models import Models, ModelSpec
+from mvi_ray.study.settings import DRAWN, Name, Settings, check_unique, suggest
+
+
+class Ring(Settings):
+    """A shell around another region, in true millimetres on the native grid."""
+
+    kind: Literal["ring"] = Field(description="the only derived region built so far")
+    of: Name = Field(default=DRAWN, description="the region it surrounds")
+    inner_mm: float = Field(default=0.0, ge=0, description="voxels up to this distance are left out")
+    outer_mm: PositiveFloat = Field(le=50, description="voxels up to this distance are taken")
+    clip: Literal["organ", "none"] = Field(
+        default="organ", description="'organ': stay inside the organ mask where one is given"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.inner_mm >= self.outer_mm:
+            msg = f"inner_mm ({self.inner_mm:g}) must be below outer_mm ({self.outer_mm:g})"
+            raise ValueError(msg)
+        return self
+
+
+class Readers(Settings):
+    """Who drew the masks."""
+
+    model: Name = Field(default="R1", description="reader whose masks the models use")
+    compare: tuple[Name, ...] = Field(default=(), description="readers compared by ICC")
+
+    @model_validator(mode="after")
+    def _different(self) -> Self:
+        check_unique((self.model, *self.compare))
+        return self
+
+
+class Study(Settings):
+    """The whole study file."""
+
+    schema_version: Literal[1]
+    name: str = Field(default="study", description="title on reports")
+    synthetic: bool = Field(
+        default=False, description="true: the images are made by a program; every result says so"
+    )
+    phases: tuple[Name, ...] = Field(min_length=1, description="one image of a patient each")
+    regions: dict[Name, Ring] = Field(
+        default_factory=dict, description=f"regions derived from the drawn mask ({DRAWN})"
+    )
+    readers: Readers = Readers()
+    preprocessing: Literal["none"] = Field(
+        description="what changes voxels before any family sees them: stated, never guessed"
+    )
+    families: Families
+    clinical: Clinical = Clinical()
+    cohorts: dict[Literal["train", "test"], str] = Field(
+        default_factory=dict, description="SQL predicates over the clinical variables"
+    )
+    models: Models = Models()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_unique(self.phases)
+        check_unique(self.region_names)
+        if DRAWN in self.regions:
+            msg = f"regions: {DRAWN!r} is the drawn mask and cannot be defined again"
+            raise ValueError(msg)
+        for name, ring in self.regions.items():
+            # One level of derivation keeps the order of computation obvious.
+            if ring.of != DRAWN:
+                msg = f"regions.{name}.of: a ring surrounds {DRAWN!r}, got {ring.of!r}"
+                raise ValueError(msg)
+        self._check_binning()
+        for name, spec in self.models.fit.items():
+            self._check_model(name, spec)
+        return self
+
+    def _check_binning(self) -> None:
+        if self.families.cr is None:
+            return
+        for key in ("bin_width", "bin_count"):
+            value = getattr(self.families.cr, key)
+            if isinstance(value, dict) and set(value) != set(self.phases):
+                msg = (
+                    f"families.cr.{key} names the phases {sorted(value)}, "
+                    f"the study has {sorted(self.phases)}: give each phase its value"
+                )
+                raise ValueError(msg)
+
+    def _check_model(self, name: str, spec: ModelSpec) -> None:
+        known: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+            ("phases", spec.phases, self.phases),
+            ("regions", spec.regions, self.region_names),
+            ("families", spec.families, self.families.names),
+            ("clinical", spec.clinical, tuple(self.clinical.variables)),
+        )
+        for key, used, there in known:
+            for item in used:
+                if item not in there:
+                    msg = (
+                        f"models.fit.{name}.{key}: the study has no {item!r}"
+                        f"{suggest(item, there)}; it has {', '.join(there) or 'none'}"
+                    )
+                    raise ValueError(msg)
+
+    @cached_property
+    def region_names(self) -> tuple[str, ...]:
+        """Every region, the drawn one first."""
+        return (DRAWN, *self.regions)
