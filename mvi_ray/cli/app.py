@@ -175,10 +175,13 @@ def demo(
     from mvi_ray.project.demonstration import run_demo
 
     console.synthetic_notice()
+    left_out = 0
     with console.progress() as progress:
-        outcome = run_demo(directory, patients, seed, progress)
-    console.demonstrated(outcome)
-    _exit_with(outcome.left_out)
+        for summary in run_demo(directory, patients, seed, progress):
+            console.step(summary)
+            left_out += summary.left_out
+    console.where_next(directory)
+    _exit_with(left_out)
 
 
 def _exit_with(left_out: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from contextlib import contextmanager
 from enum import StrEnum
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mvi_ray.ingest.problem import Problem
-    from mvi_ray.project.demonstration import DemoOutcome
     from mvi_ray.project.extraction import ExtractSummary
     from mvi_ray.project.ingestion import IngestSummary
     from mvi_ray.project.progress import Progress
@@ -50,7 +50,7 @@ def _out() -> Console:
 def _err() -> Console:
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def error(message: str) -> None:
@@ -100,27 +100,35 @@ def progress(*, hide: bool = False) -> Iterator[Progress]:
 
 
 class _Lines:
-    """Progress for logs: few lines, with the time left.
+    """Progress for logs: the start, the end, and a line now and then between them.
 
     Args:
         hide: print nothing.
     """
 
+    # A tenth of the work makes a line, but not more often than this; silence never lasts longer.
+    _SOONEST_S, _LATEST_S = 10.0, 60.0
+
     def __init__(self, hide: bool) -> None:
         self._hide = hide
-        self._said: dict[str, int] = {}
         self._begin: dict[str, float] = {}
+        self._last: dict[str, tuple[float, int]] = {}
 
     def __call__(self, task: str, done: float, total: float, note: str = "") -> None:
         import time
 
-        begin = self._begin.setdefault(task, time.monotonic())
+        now = time.monotonic()
+        begin = self._begin.setdefault(task, now)
         tenth = int(10 * done / total) if total else 10
-        if self._hide or self._said.get(task) == tenth:
+        said_at, said = self._last.get(task, (-math.inf, -1))
+        since = now - said_at
+        due = tenth == 10 or (tenth > said and since >= self._SOONEST_S) or since >= self._LATEST_S
+        if self._hide or not due or said == 10:
             return
-        self._said[task] = tenth
-        elapsed = time.monotonic() - begin
-        left = f", about {_duration(elapsed * (total - done) / done)} left" if 0 < done < total else ""
+        self._last[task] = (now, tenth)
+        left = ""
+        if 0 < done < total and now - begin >= self._SOONEST_S:
+            left = f", about {_duration((now - begin) * (total - done) / done)} left"
         _err().print(f"{task}: {100 * done / total if total else 100:.0f} %, {note}{left}")
 
 
@@ -133,7 +141,16 @@ def _duration(seconds: float) -> str:
 
 
 def _print_json(content: Any) -> None:
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+    typer.echo(json.dumps(_valid(content), indent=2, ensure_ascii=False, default=str, allow_nan=False))
+
+
+def _valid(content: Any) -> Any:
+    """NaN and infinity as null, which is all that JSON has for them."""
+    if isinstance(content, dict):
+        return {str(key): _valid(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_valid(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def created(project: Project) -> None:
@@ -215,10 +232,12 @@ def status(found: Status, *, as_json: bool) -> None:
     _out().print(Text(f"{found.study}: {found.patients} patients{outcome}, {found.images} images"))
     table = Table(title="VOIs of the modelling reader", title_justify="left")
     columns = ("phase", "region", "family", "vois", "complete", "partial", "missing", "quarantine", "absent")
-    for name in columns:
-        table.add_column(name, justify="left" if name in columns[:3] else "right")
+    # Columns without a single case only take the width from the names.
+    rest = [n for n in columns[5:] if any(row[n] for row in found.coverage)]
+    for name in (*columns[:5], *rest):
+        table.add_column(name, justify="left" if name in columns[:3] else "right", overflow="fold")
     for row in found.coverage:
-        table.add_row(*(str(row[name]) for name in columns))
+        table.add_row(*(str(row[name]) for name in (*columns[:5], *rest)))
     _out().print(table)
     if found.quarantine:
         failed = Table(title="Quarantine", title_justify="left")
@@ -239,11 +258,20 @@ _CASE = ("patient_id", "session", "phase", "lesion", "region", "reader", "family
 
 def result(table: pa.Table, output: Output, to: Path | None) -> None:
     """Write a query's result to stdout or a file."""
+    if output is Output.parquet and to is None and sys.stdout.isatty():
+        raise UsageError("Parquet is not for a terminal; name a file with --output")
+    try:
+        _write(table, output, to)
+    except OSError as error:
+        if to is None:
+            raise
+        raise UsageError(f"{to} cannot be written: {error.strerror or error}") from None
+
+
+def _write(table: pa.Table, output: Output, to: Path | None) -> None:
     if output is Output.parquet:
         import pyarrow.parquet as pq
 
-        if to is None and sys.stdout.isatty():
-            raise UsageError("Parquet is not for a terminal; name a file with --output")
         pq.write_table(table, sys.stdout.buffer if to is None else to)
         return
     if output is Output.csv:
@@ -252,7 +280,7 @@ def result(table: pa.Table, output: Output, to: Path | None) -> None:
         pacsv.write_csv(_flat(table), sys.stdout.buffer if to is None else str(to))
         return
     text = (
-        json.dumps(table.to_pylist(), ensure_ascii=False, default=str, allow_nan=True)
+        json.dumps(_valid(table.to_pylist()), ensure_ascii=False, default=str, allow_nan=False)
         if output is Output.json
         else _grid(table)
     )
@@ -268,7 +296,10 @@ def _flat(table: pa.Table) -> pa.Table:
 
     for index, column in enumerate(table.schema):
         if pa.types.is_nested(column.type):
-            cells = [None if v is None else json.dumps(v) for v in table.column(index).to_pylist()]
+            cells = [
+                None if v is None else json.dumps(_valid(v), default=str)
+                for v in table.column(index).to_pylist()
+            ]
             table = table.set_column(index, column.name, pa.array(cells, pa.string()))
     return table
 
@@ -297,8 +328,8 @@ def trained(summary: TrainSummary, *, as_json: bool) -> None:
     for reason in summary.notes:
         _out().print(Text(reason, "yellow"))
     table = Table(title="AUC with 95 % interval", title_justify="left")
-    for name in ("model", "patients", "events", "cross-validation", "test"):
-        table.add_column(name, justify="left" if name == "model" else "right")
+    for name in ("model", "n", "events", "cross-validation", "test"):
+        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
     for row in summary.rows:
         table.add_row(*map(str, row))
     _out().print(table)
@@ -306,8 +337,22 @@ def trained(summary: TrainSummary, *, as_json: bool) -> None:
     _marks(synthetic=summary.synthetic, trial=summary.trial_weights)
 
 
-def demonstrated(outcome: DemoOutcome) -> None:
+def step(summary: IngestSummary | ExtractSummary | TrainSummary) -> None:
+    """After a step of `mvi demo`."""
+    from mvi_ray.project.extraction import ExtractSummary
+    from mvi_ray.project.ingestion import IngestSummary
+
+    if isinstance(summary, IngestSummary):
+        ingested(summary, as_json=False)
+    elif isinstance(summary, ExtractSummary):
+        extracted(summary, as_json=False)
+    else:
+        trained(summary, as_json=False)
+
+
+def where_next(folder: Path) -> None:
     """After `mvi demo`."""
-    ingested(outcome.ingested, as_json=False)
-    extracted(outcome.extracted, as_json=False)
-    trained(outcome.trained, as_json=False)
+    from rich.text import Text
+
+    query = "SELECT phase, region, avg(glcm_Contrast) FROM cr WHERE image_type = 'original' GROUP BY ALL"
+    _out().print(Text(f'Next: open the report, or ask the store:\n  mvi -C {folder} sql "{query}"'))

@@ -7,9 +7,13 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from mvi_ray.errors import ClusterError
 
@@ -33,6 +37,8 @@ THREADS = dict.fromkeys(
 # Rows are kilobytes and volumes are read from files: the default of 30 % of memory is waste.
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 _STARTS = 2
+_PREFIX, _LOCK = "mvi-ray-", "mvi.lock"
+_YOUNG_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,8 @@ def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     target = address or os.environ.get("RAY_ADDRESS") or "local"
-    folder = tempfile.mkdtemp(prefix="mvi-ray-", dir="/tmp") if target == "local" else None
-    with _results_only_on_stdout():
+    place = _own_folder() if target == "local" else nullcontext()
+    with place as folder, _results_only_on_stdout():
         import ray
 
         try:
@@ -74,8 +80,27 @@ def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator
             yield Resources(int(offered.get("CPU", 1)), int(offered.get("GPU", 0)))
         finally:
             ray.shutdown()
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _own_folder() -> Iterator[str]:
+    """A short folder for Ray's sockets and logs, locked for as long as this process lives.
+
+    Socket paths may not exceed 107 bytes, so it lies in /tmp itself. Folders of processes
+    that were killed before they could tidy up are removed: nobody holds their lock.
+    """
+    for left in Path("/tmp").glob(f"{_PREFIX}*"):  # noqa: S108 - see above
+        with suppress(OSError, Timeout):
+            # A folder this young may not have its lock yet.
+            if time.time() - left.stat().st_mtime > _YOUNG_S:
+                with FileLock(left / _LOCK, timeout=0):
+                    shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp")
+    try:
+        with FileLock(Path(folder) / _LOCK):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(target: str, cpus: int | None, folder: str | None) -> None:

@@ -86,10 +86,10 @@ class Tumour:
         """Draw a tumour with the given largest diameter.
 
         Dents, heterogeneity and rim are drawn one by one, and each is only on average
-        greater with invasion: 1.2 standard deviations. So no sign is certain.
+        greater with invasion: two standard deviations. So no sign is certain.
         """
         radius = diameter_mm / 2
-        dents, heterogeneity, rim = rng.normal(1.2 * mvi, 1.0, 3)
+        dents, heterogeneity, rim = rng.normal(2.0 * mvi, 1.0, 3)
         return cls(
             centre=centre,
             axes=rotation(rng),

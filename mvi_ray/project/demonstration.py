@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mvi_ray.errors import UsageError
+from mvi_ray.project.extraction import ExtractSummary
+from mvi_ray.project.ingestion import IngestSummary
 from mvi_ray.project.project import Project
+from mvi_ray.project.training import TrainSummary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from mvi_ray.project.extraction import ExtractSummary
-    from mvi_ray.project.ingestion import IngestSummary
     from mvi_ray.project.progress import Progress
-    from mvi_ray.project.training import TrainSummary
 
-PATIENTS = 20
+PATIENTS = 24
 """Enough for folds of both classes in both centres, few enough for minutes on two cores."""
 
 
-@dataclass(frozen=True, slots=True)
-class DemoOutcome:
-    """Summaries of the steps.
-
-    Args:
-        folder: the demo's project directory.
-        ingested, extracted, trained: of each step.
-    """
-
-    folder: Path
-    ingested: IngestSummary
-    extracted: ExtractSummary
-    trained: TrainSummary
-
-    @property
-    def left_out(self) -> int:
-        """Cases, VOIs and patients that were left out."""
-        return self.ingested.left_out + self.extracted.left_out + self.trained.left_out
+Step = IngestSummary | ExtractSummary | TrainSummary
 
 
-def run_demo(folder: Path, patients: int | None, seed: int, progress: Progress) -> DemoOutcome:
+def run_demo(folder: Path, patients: int | None, seed: int, progress: Progress) -> Iterator[Step]:
     """Make a cohort, ingest, extract, train. An unfinished demo in the folder goes on.
+
+    Yields:
+        The summary of each step as soon as it is done.
 
     Raises:
         UsageError: the folder holds something else, or a demo of another size or seed.
@@ -66,7 +52,6 @@ def run_demo(folder: Path, patients: int | None, seed: int, progress: Progress) 
     elif mark.read_text(encoding="utf-8") != label:
         raise UsageError(f"{folder} holds a demo of another size or seed; name a new directory")
     project = Project(folder)
-    ingested = project.ingest(folder / "manifest.csv", folder / "clinical.csv", progress=progress)
-    extracted = project.extract(progress=progress)
-    trained = project.train(progress=progress)
-    return DemoOutcome(folder, ingested, extracted, trained)
+    yield project.ingest(folder / "manifest.csv", folder / "clinical.csv", progress=progress)
+    yield project.extract(progress=progress)
+    yield project.train(progress=progress)

@@ -95,14 +95,13 @@ def page(summary: RunSummary) -> str:
     )
     environment.filters.update(interval=interval, percent=percent)
     tested = any(evaluation.test for evaluation in summary.evaluations)
-    own = [text for evaluation in summary.evaluations for text in cautions(evaluation)]
     figure = b64encode(roc_figure(summary.evaluations)).decode("ascii")
     return environment.get_template("page.html").render(
         run=summary,
         created=f"{summary.created:%d %B %Y, %H:%M} UTC",
         metrics=[(name, METRIC_TITLES[name]) for name in METRICS],
         tables=_tables(summary),
-        warnings=[*summary.warnings, *own],
+        warnings=[*summary.warnings, *cautions(summary.evaluations)],
         method=method(summary.models, tested=tested),
         roc=f"data:image/svg+xml;base64,{figure}",
         missing=MISSING,

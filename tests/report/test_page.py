@@ -56,19 +56,20 @@ def _read(html: str) -> tuple[str, _Reader]:
 def test_page_holds_what_a_reader_needs(summary: RunSummary) -> None:
     """Study, cohorts, each metric with its interval, features, versions and warnings."""
     text, _ = _read(page(summary))
-    metrics = summary.evaluations[1].test.metrics
+    tested = summary.evaluations[1].test
+    metrics = tested.metrics
     expected = [
         "Liver <A & B>",
         "2026-01-02-abc · 02 January 2026, 03:04 UTC",
         "centre = 'A' 216 90 42 %",
         "test all patients 88 30 34 %",
-        "DLR " + " ".join(interval(metrics[name]) for name in metrics),
+        f"DLR {tested.n} {tested.events} " + " ".join(interval(metrics[name]) for name in metrics),
         "AP_intratumoral_CR_<Contrast> +0.750 40 %",
         "1 of 3,562 candidate columns; positive from a probability of 0.417 on.",
         "scikit-learn 1.9.1",
         "cr 4",
         "3 VOIs are in quarantine.",
-        "CR: 90 events for 3,562 candidate columns: treat every figure here as a trial.",
+        "candidate columns: treat every figure here as a trial.",
         "with DeLong's interval: CR " + interval(summary.evaluations[0].test.delong),
     ]
     assert [part for part in expected if part not in text] == []
@@ -130,8 +131,8 @@ def test_page_without_test_cohort(summary: RunSummary, inside_only: Evaluation) 
 
 def test_enough_events_need_no_caution(inside_only: Evaluation) -> None:
     """Ninety events for seven columns, and a narrow interval."""
-    assert cautions(inside_only) == ()
-    page_text = cautions(replace(inside_only, candidates=10))
+    assert cautions((inside_only,)) == ()
+    page_text = cautions((replace(inside_only, candidates=10),))
     assert page_text == ("clinical: 90 events for 10 candidate columns: treat every figure here as a trial.",)
 
 
@@ -139,7 +140,7 @@ def test_rarer_outcome_counts(inside_only: Evaluation) -> None:
     """With 3 patients without the outcome, those are what a model learns from."""
     outcome = np.repeat([1, 0], [20, 3])
     few = replace(inside_only.cross_validation, patients=("p",) * 23, outcome=tuple(outcome.tolist()))
-    said = cautions(replace(inside_only, cross_validation=few))
+    said = cautions((replace(inside_only, cross_validation=few),))
     assert said[0].startswith("clinical: 3 patients without the outcome for 7 candidate columns")
 
 
@@ -152,10 +153,18 @@ def test_wide_interval_and_missing_area_are_said(inside_only: Evaluation) -> Non
         metrics = metric_estimates(outcome, scores, scores > 0, resamples=200)
         return replace(inside_only, test=replace(inside_only.cross_validation, metrics=metrics))
 
-    wide = cautions(with_outcome(np.repeat([1, 0], [4, 5])))
+    wide = cautions((with_outcome(np.repeat([1, 0], [4, 5])),))
     assert re.search(r"AUC in the test cohort is 0\.\d\d wide", wide[0])
-    none = cautions(with_outcome(np.zeros(9, int)))
+    none = cautions((with_outcome(np.zeros(9, int)),))
     assert none == ("clinical: the test cohort holds only one outcome, so there is no AUC.",)
+
+
+def test_a_matter_of_several_models_is_said_once(inside_only: Evaluation) -> None:
+    """Ten models with the same fault make one sentence, with the range of their columns."""
+    many = tuple(replace(inside_only, name=f"m{n}", candidates=n) for n in (100, 5343))
+    said = "90 events for 100 to 5,343 candidate columns: treat every figure here as a trial."
+    assert cautions(many) == (f"All models: {said}",)
+    assert cautions((inside_only, *many)) == (f"m100, m5343: {said}",)
 
 
 def test_method_is_told_from_the_settings() -> None:
