@@ -191,7 +191,7 @@ class _Run:
     def write(self, folder: Path) -> dict[str, Any]:
         """Study, versions, bundles, metrics, figure and page."""
         from mvi_ray.report.figure import roc_figure
-        from mvi_ray.report.page import page
+        from mvi_ray.report.page import marks, page
 
         study_file = (self.project.folder / FILE_NAME).read_bytes()
         (folder / FILE_NAME).write_bytes(study_file)
@@ -209,7 +209,8 @@ class _Run:
         }
         _write_json(folder / "metrics.json", metrics)
         for kind in ("svg", "png"):
-            (folder / f"roc.{kind}").write_bytes(roc_figure(self.evaluations, kind=kind))
+            said = marks(self.project.study.synthetic, self.trial_weights)
+            (folder / f"roc.{kind}").write_bytes(roc_figure(self.evaluations, kind=kind, marks=said))
         (folder / "report.html").write_text(page(self._summary()), encoding="utf-8")
         return metrics
 

@@ -27,7 +27,11 @@ _PANEL_IN = 4.6
 
 
 def roc_figure(
-    evaluations: Sequence[Evaluation], *, kind: Literal["svg", "png"] = "svg", dpi: int = 150
+    evaluations: Sequence[Evaluation],
+    *,
+    kind: Literal["svg", "png"] = "svg",
+    dpi: int = 150,
+    marks: Sequence[str] = (),
 ) -> bytes:
     """ROC curves of all models: cross-validation, and beside it the test cohort if there is one.
 
@@ -38,6 +42,7 @@ def roc_figure(
         evaluations: at least one.
         kind: of the file.
         dpi: of a PNG.
+        marks: sentences at the head, for a figure that travels without its page.
 
     Raises:
         ModelError: there is no evaluation.
@@ -58,6 +63,9 @@ def roc_figure(
         colour_of = {e.name: index for index, e in enumerate(evaluations)}
         for place, (title, curves) in enumerate(panels, 1):
             _draw(figure.add_subplot(1, len(panels), place), title, curves, colour_of)
+        if marks:
+            # Above the layout: the tight box below takes it in.
+            figure.text(0.5, 1.01, "\n".join(marks), ha="center", va="bottom", color="#B45309")
         out = io.BytesIO()
         none = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
         # Tight: a square panel beside a long title does not fit the grid of the layout.

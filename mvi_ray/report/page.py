@@ -78,6 +78,16 @@ class RunSummary:
     warnings: tuple[str, ...] = ()
 
 
+def marks(synthetic: bool, trial_weights: bool) -> tuple[str, ...]:
+    """What must stand on everything that is made from trials."""
+    said = []
+    if synthetic:
+        said.append("Synthetic cohort: images made by a program.")
+    if trial_weights:
+        said.append("Trial weights: the network's weights are random.")
+    return tuple(said)
+
+
 def page(summary: RunSummary) -> str:
     """The page as text; the same summary gives the same text.
 
@@ -95,7 +105,8 @@ def page(summary: RunSummary) -> str:
     )
     environment.filters.update(interval=interval, percent=percent)
     tested = any(evaluation.test for evaluation in summary.evaluations)
-    figure = b64encode(roc_figure(summary.evaluations)).decode("ascii")
+    drawn = roc_figure(summary.evaluations, marks=marks(summary.synthetic, summary.trial_weights))
+    figure = b64encode(drawn).decode("ascii")
     return environment.get_template("page.html").render(
         run=summary,
         created=f"{summary.created:%d %B %Y, %H:%M} UTC",

@@ -13,12 +13,12 @@ MISSING = "–"
 
 
 def interval(estimate: Estimate) -> str:
-    """Value with its interval, for example `0.81 (0.75 to 0.86)`."""
+    """Value with its interval, for example `0.81 (0.75–0.86)`."""
     if not estimate.defined:
         return MISSING
     if math.isnan(estimate.width):
         return f"{estimate.value:.2f}"
-    return f"{estimate.value:.2f} ({estimate.lower:.2f} to {estimate.upper:.2f})"
+    return f"{estimate.value:.2f} ({estimate.lower:.2f}–{estimate.upper:.2f})"
 
 
 def count(number: int, noun: str) -> str:

@@ -62,3 +62,11 @@ def test_nothing_to_draw_is_an_error() -> None:
     """An empty figure would look like a result."""
     with pytest.raises(ModelError, match="no model to draw"):
         roc_figure([])
+
+
+def test_marks_stand_in_the_picture_itself(evaluation: Evaluation) -> None:
+    """A figure leaves its page; that its cohort is synthetic goes with it."""
+    plain = roc_figure([evaluation])
+    marked = roc_figure([evaluation], marks=("Synthetic cohort: images made by a program.",))
+    assert b"Synthetic cohort" in marked
+    assert b"Synthetic cohort" not in plain

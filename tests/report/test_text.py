@@ -13,7 +13,7 @@ from mvi_ray.stats.estimate import Estimate
 @pytest.mark.parametrize(
     ("estimate", "expected"),
     [
-        (Estimate(0.812, 0.7512, 0.859), "0.81 (0.75 to 0.86)"),
+        (Estimate(0.812, 0.7512, 0.859), "0.81 (0.75–0.86)"),
         (Estimate(0.8, math.nan, math.nan), "0.80"),
         (Estimate(math.nan, math.nan, math.nan), MISSING),
     ],
