@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -37,6 +38,7 @@ THREADS = dict.fromkeys(
 # Rows are kilobytes and volumes are read from files: the default of 30 % of memory is waste.
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 _STARTS = 2
+_REACH_S = 10.0
 _PREFIX, _LOCK = "mvi-ray-", "mvi.lock"
 _YOUNG_S = 60.0
 
@@ -70,6 +72,7 @@ def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     target = address or os.environ.get("RAY_ADDRESS") or "local"
+    _check_reachable(target)
     place = _own_folder() if target == "local" else nullcontext()
     with place as folder, _results_only_on_stdout():
         import ray
@@ -80,6 +83,19 @@ def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator
             yield Resources(int(offered.get("CPU", 1)), int(offered.get("GPU", 0)))
         finally:
             ray.shutdown()
+
+
+def _check_reachable(target: str) -> None:
+    """Ray itself tries for more than eight minutes to reach an address where nobody listens."""
+    host, _, port = target.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdigit()):
+        return  # "local", "auto", or a scheme that Ray knows
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"Ray could not be reached at {target}: {error}; check the address, and that the cluster runs"
+        ) from None
 
 
 @contextmanager

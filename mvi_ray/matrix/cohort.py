@@ -77,7 +77,7 @@ def _assign(found: dict[str, set[str]], rows: dict[str, dict[str, Any]], outcome
     both = sorted(found["train"] & found.get("test", set()))
     if both:
         raise MatrixError(
-            f"{len(both)} patients are in both cohorts, {both[0]} first; "
+            f"both cohorts hold {both[0]} (such patients: {len(both)}); "
             "make the predicates exclude each other"
         )
     if not found["train"]:
@@ -96,9 +96,9 @@ def _assign(found: dict[str, set[str]], rows: dict[str, dict[str, Any]], outcome
             members[patient] = name
     left_out = []
     if outside:
-        left_out.append(f"{outside} patients are in no cohort")
+        left_out.append(f"patients in no cohort: {outside}")
     if unknown:
-        left_out.append(f"{unknown} patients of the cohorts have no outcome and were left out")
+        left_out.append(f"patients of the cohorts without an outcome, left out: {unknown}")
     return Cohorts(
         members, {p: int(rows[p][outcome]) for p in members}, {p: rows[p] for p in members}, tuple(left_out)
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mvi_ray.errors import WeightsError
 from mvi_ray.extract.cr import cr_feature_sets, image_type_names
 from mvi_ray.extract.dlr import dlr_feature_set
-from mvi_ray.extract.weights import KINETICS, RANDOM, WeightsSource, resolve
+from mvi_ray.extract.weights import KINETICS, KINETICS_SHA256, RANDOM, WeightsSource, resolve
 from mvi_ray.store.catalog import Declarations
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def declarations(project: Project, weights: WeightsSource | None = None) -> Decl
     Args:
         project: its study and store.
         weights: of family DLR; looked up as the study names them when None. Without the file
-            the newest embeddings that differ in nothing but their weights are the current ones.
+            Kinetics embeddings that are in the store already are the current ones.
     """
     study = project.study
     last: str | None = None
@@ -72,6 +72,7 @@ def declarations(project: Project, weights: WeightsSource | None = None) -> Decl
         current.extend(("DLR", phase, None, last) for phase in study.phases)
     return Declarations(
         study.name,
+        project.study_digest,
         study.synthetic,
         study.phases,
         study.region_names,
@@ -82,11 +83,18 @@ def declarations(project: Project, weights: WeightsSource | None = None) -> Decl
 
 
 def _last_embeddings(project: Project) -> str | None:
-    """Feature set of embeddings made where the weights were, or with `--weights`."""
-    unknown = WeightsSource("file", None, "")
-    wanted = json.loads(dlr_feature_set(project.study, unknown).canonical) | {"weights": None}
-    rows = project.store.tables["feature_sets"].read().to_pylist()
-    for row in sorted(rows, key=lambda r: r["created_at"], reverse=True):
-        if row["family"] == "DLR" and json.loads(row["settings"]) | {"weights": None} == wanted:
-            return str(row["feature_set_id"])
+    """Feature set of Kinetics embeddings made where the file was, or with `--weights`.
+
+    Their identity begins with the published checksum. Of the study's own weights nothing is
+    known without the file: any other embeddings might be of other weights, or of random ones.
+    """
+    settings = project.study.families.dlr
+    if settings is None or settings.weights != KINETICS:
+        return None
+    for row in project.store.tables["feature_sets"].read().to_pylist():
+        identity = json.loads(row["settings"]).get("weights", "")
+        if row["family"] == "DLR" and identity.startswith(KINETICS_SHA256):
+            source = WeightsSource("kinetics400", None, identity)
+            if dlr_feature_set(project.study, source).id == row["feature_set_id"]:
+                return str(row["feature_set_id"])
     return None

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from mvi_ray.errors import UsageError
 from mvi_ray.project.declarations import declarations, feature_sets, weights_source
 from mvi_ray.project.planning import Plan, make_plan, settings_digests
-from mvi_ray.project.problems import record_problems
 from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.regions import derive_again
 from mvi_ray.store.tables import now
@@ -114,15 +113,15 @@ def extract(project: Project, options: Options, progress: Progress | None = None
     summary = ExtractSummary(synthetic=project.study.synthetic)
     summary.trial_weights = weights is not None and weights.trial
     with project.store.locked("extract"):
-        problems = derive_again(project)
-        if problems:
-            patients = {str(p.patient_id) for p in problems}
-            record_problems(project.store.tables["quarantine"], problems, patients)
-        summary.problems = tuple(problems)
+        summary.problems = tuple(derive_again(project))
         study = declarations(project, weights)
         project.store.publish(study)
         plan = make_plan(project, study, families, retry_failed=options.retry_failed)
         summary.planned, summary.quarantined = plan.vois, plan.quarantined
+        for failure in plan.solved:
+            project.store.tables["quarantine"].delete(failure)
+        if plan.solved:
+            project.store.publish(study)
         if plan.units:
             _write_feature_sets(project, weights)
             committer = _Committer(project, study, summary)

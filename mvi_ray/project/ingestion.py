@@ -127,6 +127,7 @@ def _store_images(project: Project, manifest: Manifest, counts: _Counts, progres
     _commit(project, images, masks, centres, time)
     counts.problems.extend(_orphans(project, counts.patients))
     patients = {key[0] for key in manifest.groups}
+    patients.update(p.patient_id for p in manifest.problems if p.patient_id is not None)
     record_problems(project.store.tables["quarantine"], counts.problems, patients)
 
 
@@ -251,6 +252,8 @@ def _store_clinical(project: Project, table: ClinicalTable, counts: _Counts) -> 
     kinds = {clinical.outcome: pa.int64(), clinical.centre: pa.string()}
     for name, variable in clinical.variables.items():
         kinds[name] = pa.float64() if variable.kind == "continuous" else pa.string()
+    for patient, row in rows.items():
+        counts.problems.extend(_drop_other_kinds(patient, row, kinds))
     names = ["patient_id", *(n for n in clinical.columns if any(n in row for row in rows.values()))]
     arrays = {
         name: pa.array([rows[p].get(name) for p in sorted(rows)], kinds.get(name, pa.string()))
@@ -259,6 +262,23 @@ def _store_clinical(project: Project, table: ClinicalTable, counts: _Counts) -> 
     tables["clinical"].replace_all(pa.table(arrays))
     _store_centres(project, table, counts)
     return len(rows)
+
+
+def _drop_other_kinds(
+    patient: str, row: dict[str, Any], kinds: dict[str | None, pa.DataType]
+) -> Iterator[Problem]:
+    """Forget values of an earlier table that the study now reads as another kind."""
+    for name, value in row.items():
+        kind = kinds.get(name)
+        if kind is None or value is None or isinstance(value, str) == pa.types.is_string(kind):
+            continue
+        row[name] = None
+        yield Problem(
+            "warning",
+            f"{name} was stored as another kind of variable and is dropped",
+            "ingest the clinical table again with all patients",
+            patient_id=patient,
+        )
 
 
 def _store_centres(project: Project, table: ClinicalTable, counts: _Counts) -> None:

@@ -29,10 +29,13 @@ class Plan:
     Args:
         units: by family; one image each.
         quarantined: VOIs not tried again, because they failed with the same input and settings.
+        solved: keys of earlier failures that nothing is missing for any more, because the study
+            or the masks changed.
     """
 
     units: dict[Literal["CR", "DLR"], list[Unit]]
     quarantined: int
+    solved: tuple[dict[str, str], ...] = ()
 
     @property
     def vois(self) -> int:
@@ -60,9 +63,19 @@ def make_plan(
         if row["family"] in families:
             key = (row["family"], *(row[k] for k in VOI_KEY))
             missing[key][row["image_type"]] = row["feature_set_id"]
+    failures = [
+        row
+        for row in project.store.tables["quarantine"].read().to_pylist()
+        if row["stage"] == "extract" and row["family"] in families
+    ]
+    solved = tuple(
+        {k: row[k] for k in ("stage", "family", *VOI_KEY)}
+        for row in failures
+        if (row["family"], *(row[k] for k in VOI_KEY)) not in missing
+    )
     if not missing:
-        return Plan({}, 0)
-    skipped = set() if retry_failed else _quarantined(project, study)
+        return Plan({}, 0, solved)
+    skipped = set() if retry_failed else _unchanged(failures, study)
     images = _by_key(project, "images", VOI_KEY[:3])
     masks = _by_key(project, "masks", VOI_KEY)
     plan: dict[Literal["CR", "DLR"], dict[tuple[str, ...], list[Voi]]] = {}
@@ -88,7 +101,7 @@ def make_plan(
         ]
         for family, by_image in plan.items()
     }
-    return Plan(units, quarantined)
+    return Plan(units, quarantined, solved)
 
 
 def _by_key(project: Project, table: str, key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -96,13 +109,13 @@ def _by_key(project: Project, table: str, key: tuple[str, ...]) -> dict[tuple[st
     return {tuple(row[k] for k in key): row for row in rows}
 
 
-def _quarantined(project: Project, study: Declarations) -> set[tuple[str, ...]]:
+def _unchanged(failures: list[dict[str, Any]], study: Declarations) -> set[tuple[str, ...]]:
     """Failures that nothing has changed for since: neither image and mask nor settings."""
     digests = settings_digests(study)
     return {
         (row["family"], *(row[k] for k in VOI_KEY), row["input_digest"])
-        for row in project.store.tables["quarantine"].read().to_pylist()
-        if row["stage"] == "extract" and row["settings_digest"] == digests.get((row["family"], row["phase"]))
+        for row in failures
+        if row["settings_digest"] == digests.get((row["family"], row["phase"]))
     }
 
 

@@ -19,6 +19,11 @@ def record_problems(quarantine: Table, problems: Iterable[Problem], patients: se
     """Replace what was recorded at earlier ingests of these patients by what stands now."""
     if quarantine.exists:
         quarantine.delete({"stage": "ingest", "patient_id": sorted(patients)})
+    add_problems(quarantine, problems)
+
+
+def add_problems(quarantine: Table, problems: Iterable[Problem]) -> None:
+    """Record problems beside those that are there; one case keeps its newest."""
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     for problem in problems:
         if problem.severity != "error" or problem.patient_id is None:

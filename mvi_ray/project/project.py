@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
@@ -57,9 +58,24 @@ class Project:
         return cls(folder)
 
     @cached_property
+    def _study_file(self) -> tuple[Study, bytes]:
+        path = self.folder / FILE_NAME
+        return load_study(path), path.read_bytes()
+
+    @property
     def study(self) -> Study:
-        """The study file, read once."""
-        return load_study(self.folder / FILE_NAME)
+        """The study file, read once: an edit during a long command does not reach it."""
+        return self._study_file[0]
+
+    @property
+    def study_bytes(self) -> bytes:
+        """The text of `study`."""
+        return self._study_file[1]
+
+    @property
+    def study_digest(self) -> str:
+        """SHA-256 of the study file."""
+        return hashlib.sha256(self.study_bytes).hexdigest()
 
     @cached_property
     def store(self) -> Store:
@@ -141,8 +157,8 @@ class Project:
         return table
 
     def refresh(self) -> None:
-        """Publish the catalog when it is behind: after a kill, or when the project was moved."""
-        if self.store.root.is_dir() and not self.store.is_published():
+        """Publish the catalog when it is behind: after an edit, a kill, or a move of the project."""
+        if self.store.root.is_dir() and not self.store.is_published(self.study_digest):
             self.publish()
 
     def publish(self) -> None:

@@ -6,15 +6,19 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mvi_ray.errors import StoreError
 from mvi_ray.ingest.problem import Problem
+from mvi_ray.project.problems import add_problems
 from mvi_ray.regions.derive import definition_text, derive_regions
 from mvi_ray.store.tables import now
 from mvi_ray.store.volumes import StoredVolume, save_volume
 from mvi_ray.study import DRAWN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from mvi_ray.errors import MviError
     from mvi_ray.project.project import Project
     from mvi_ray.regions.derive import Region
 
@@ -48,7 +52,8 @@ def derive_again(project: Project) -> list[Problem]:
     """Make the regions whose definition in the study is not the one they were made by.
 
     Returns:
-        Regions that cannot be made any more; their old rows are removed.
+        Regions that cannot be made any more; their old rows are removed. They stand in the
+        quarantine, and those that could be made now do not any longer.
     """
     rings = project.study.regions
     table = project.store.tables["masks"]
@@ -56,6 +61,8 @@ def derive_again(project: Project) -> list[Problem]:
     made = {(*(r[k] for k in _VOI), r["region"]): r["definition"] for r in rows}
     problems: list[Problem] = []
     fresh: list[dict[str, Any]] = []
+    quarantine = project.store.tables["quarantine"]
+    listed = set(quarantine.read(["region"]).column(0).to_pylist())
     root = project.store.root
     for row in rows:
         if row["region"] != DRAWN:
@@ -69,10 +76,15 @@ def derive_again(project: Project) -> list[Problem]:
         if not changed:
             continue
         stored = StoredVolume.of_row(row, "mask_digest")
-        organ = None
-        if row["organ_path"] is not None:
-            organ = replace(stored, path=row["organ_path"], digest=row["organ_digest"]).load_mask(root)
-        regions, failed = derive_regions(stored.load_mask(root), changed, organ)
+        regions: list[Region] = []
+        failed: Mapping[str, MviError] = {}
+        try:
+            organ = None
+            if row["organ_path"] is not None:
+                organ = replace(stored, path=row["organ_path"], digest=row["organ_digest"]).load_mask(root)
+            regions, failed = derive_regions(stored.load_mask(root), changed, organ)
+        except StoreError as unreadable:
+            failed = dict.fromkeys(changed, unreadable)
         fresh.extend(
             {
                 **region_row(root, region, row["image_digest"]),
@@ -86,5 +98,9 @@ def derive_again(project: Project) -> list[Problem]:
         for name, error in failed.items():
             problems.append(Problem.of(error, region=name, **key))
             table.delete({**key, "region": name})
+        for region in regions:
+            if region.name in listed:
+                quarantine.delete({**key, "region": region.name, "stage": "ingest"})
     table.write(fresh)
+    add_problems(quarantine, problems)
     return problems

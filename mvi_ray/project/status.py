@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mvi_ray.project.project import Project
+    from mvi_ray.store.store import Store
 
 _COVERAGE = """
 SELECT
@@ -70,6 +71,12 @@ class Status:
         } | {"quarantine": [{**row, "failed_at": row["failed_at"].isoformat()} for row in self.quarantine]}
 
 
+def has_trial_weights(store: Store) -> bool:
+    """Whether the current embeddings come from a network with random weights."""
+    found = store.query("SELECT coalesce(bool_or(trial_weights), false) AS trial FROM dlr")
+    return bool(found.column("trial")[0].as_py())
+
+
 def read_status(project: Project) -> Status:
     """Ask the catalog.
 
@@ -103,5 +110,5 @@ def read_status(project: Project) -> Status:
         with_outcome,
         coverage,
         store.query(_QUARANTINE).to_pylist(),
-        study.families.dlr is not None and study.families.dlr.weights == "random",
+        has_trial_weights(store),
     )

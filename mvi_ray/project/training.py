@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import uuid
@@ -11,11 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray import __version__
-from mvi_ray.errors import ModelError
+from mvi_ray.errors import MatrixError, ModelError
 from mvi_ray.extract.cr import image_type_names
 from mvi_ray.matrix.assemble import assemble
 from mvi_ray.matrix.cohort import Cohorts, read_cohorts
 from mvi_ray.project.progress import Progress, silent
+from mvi_ray.project.status import has_trial_weights
 from mvi_ray.store.tables import now
 from mvi_ray.study import FILE_NAME
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mvi_ray.matrix.matrix import Matrix
     from mvi_ray.model.result import Evaluation
     from mvi_ray.project.project import Project
+    from mvi_ray.store.store import Store
+    from mvi_ray.study import Study
 
 _PACKAGES = (
     "duckdb",
@@ -48,7 +50,7 @@ class TrainSummary:
         rows: model, patients, events, cross-validated AUC, test AUC; the last two in words.
         metrics: what stands in metrics.json.
         notes: who was left out, in words.
-        left_out: patients of the cohorts that a model lacks.
+        left_out: patients that a model lacks, and models that could not be fitted.
         synthetic, trial_weights: marks of every result.
     """
 
@@ -72,7 +74,7 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
     The run directory appears whole: it is written aside and renamed at the end.
 
     Raises:
-        MatrixError: the store lacks the outcome or the features.
+        MatrixError: the store lacks the outcome, or the features of every model.
         ModelError: a model cannot be fitted on its matrix.
         StoreError: nothing was ingested yet.
     """
@@ -87,32 +89,26 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
     run_id = f"{created:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
     aside = project.runs / f".{run_id}"
     show = progress or silent
-    pinned = {name: t.log_version for name, t in project.store.tables.items()}
-    versions = {name: number for name, number in pinned.items() if number is not None}
-    cohorts = read_cohorts(project.store, study)
-    images = () if study.families.cr is None else image_type_names(study.families.cr.image_types)
-    evaluations: list[Evaluation] = []
-    matrices: list[Matrix] = []
-    notes = list(cohorts.left_out)
-    left_out: set[str] = set()
     aside.mkdir(parents=True)
     try:
-        for number, name in enumerate(study.models.fit):
-            made = assemble(project.store, study, name, cohorts, images)
-            if made.incomplete:
-                left_out.update(made.incomplete)
-                notes.append(f"{name}: {_incomplete(made.incomplete)}")
-            matrices.append(made.matrix)
-            _write_matrix(aside, made.matrix)
-            total = len(study.models.fit)
+        catalog = aside / "catalog.duckdb"
+        store = project.store.pinned(catalog)
+        data = _gather(store, study)
+        catalog.unlink()
+        evaluations: list[Evaluation] = []
+        for number, matrix in enumerate(data.matrices):
+            _write_matrix(aside, matrix)
+            total = len(data.matrices)
 
-            def fits(done: int, of: int, number: int = number, name: str = name, total: int = total) -> None:
+            def fits(
+                done: int, of: int, number: int = number, name: str = matrix.name, total: int = total
+            ) -> None:
                 show("train", number + done / of, total, f"model {number + 1} of {total}, {name}")
 
             fits(0, 1)
-            evaluations.append(evaluate(made.matrix, study.models, n_jobs=jobs, progress=fits))
+            evaluations.append(evaluate(matrix, study.models, n_jobs=jobs, progress=fits))
             fits(1, 1)
-        result = _Run(project, run_id, created, versions, cohorts, notes, matrices, evaluations)
+        result = _Run(project, run_id, created, data, evaluations)
         metrics = result.write(aside)
         final = project.runs / run_id
         aside.rename(final)
@@ -123,16 +119,69 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
         final / "report.html",
         result.rows(),
         metrics,
-        tuple(notes),
-        len(left_out),
+        data.notes,
+        data.left_out,
         study.synthetic,
-        result.trial_weights,
+        data.trial_weights,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """What one moment of the store gives to the models.
+
+    Args:
+        versions: of the tables.
+        cohorts: who takes part.
+        matrices: of the models that can be fitted.
+        notes: who and what was left out, in words.
+        left_out: patients that a model lacks, and models that cannot be fitted.
+        trial_weights: whether a model uses embeddings of random weights.
+    """
+
+    versions: dict[str, int]
+    cohorts: Cohorts
+    matrices: tuple[Matrix, ...]
+    notes: tuple[str, ...]
+    left_out: int
+    trial_weights: bool
+
+
+def _gather(store: Store, study: Study) -> _Data:
+    """Read everything from one catalog, so that all models see the same rows."""
+    cohorts = read_cohorts(store, study)
+    images = () if study.families.cr is None else image_type_names(study.families.cr.image_types)
+    matrices: list[Matrix] = []
+    notes = list(cohorts.left_out)
+    patients: set[str] = set()
+    refused: list[MatrixError] = []
+    for name in study.models.fit:
+        try:
+            made = assemble(store, study, name, cohorts, images)
+        except MatrixError as error:
+            refused.append(error)
+            notes.append(f"left out: {error.message}")
+            continue
+        if made.incomplete:
+            patients.update(made.incomplete)
+            notes.append(f"{name}: {_incomplete(made.incomplete)}")
+        matrices.append(made.matrix)
+    if not matrices:
+        raise refused[0]
+    uses = any("DLR" in study.models.fit[matrix.name].families for matrix in matrices)
+    return _Data(
+        store.versions(),
+        cohorts,
+        tuple(matrices),
+        tuple(notes),
+        len(patients) + len(refused),
+        uses and has_trial_weights(store),
     )
 
 
 def _incomplete(patients: tuple[str, ...]) -> str:
     shown = ", ".join(patients[:5]) + (" …" if len(patients) > 5 else "")
-    return f"{len(patients)} patients lack a phase, region or value and were left out ({shown})"
+    return f"patients without one of its phases or regions, left out: {len(patients)} ({shown})"
 
 
 def _write_matrix(folder: Path, matrix: Matrix) -> None:
@@ -160,18 +209,8 @@ class _Run:
     project: Project
     run_id: str
     created: datetime
-    table_versions: dict[str, int]
-    cohorts: Cohorts
-    notes: list[str]
-    matrices: list[Matrix]
+    data: _Data
     evaluations: list[Evaluation]
-
-    @property
-    def trial_weights(self) -> bool:
-        """Whether a model uses embeddings of random weights."""
-        study = self.project.study
-        used = any("DLR" in spec.families for spec in study.models.fit.values())
-        return used and study.families.dlr is not None and study.families.dlr.weights == "random"
 
     def rows(self) -> tuple[tuple[str, int, int, str, str], ...]:
         """The table that `mvi train` prints."""
@@ -193,23 +232,22 @@ class _Run:
         from mvi_ray.report.figure import roc_figure
         from mvi_ray.report.page import marks, page
 
-        study_file = (self.project.folder / FILE_NAME).read_bytes()
-        (folder / FILE_NAME).write_bytes(study_file)
-        self._write_bundles(folder, hashlib.sha256(study_file).hexdigest())
+        (folder / FILE_NAME).write_bytes(self.project.study_bytes)
+        self._write_bundles(folder, self.project.study_digest)
         metrics = {
             "run_id": self.run_id,
             "created": self.created.isoformat(),
             "study": self.project.study.name,
             "synthetic": self.project.study.synthetic,
-            "trial_weights": self.trial_weights,
-            "table_versions": self.table_versions,
+            "trial_weights": self.data.trial_weights,
+            "table_versions": self.data.versions,
             "package_versions": _packages(),
-            "notes": self.notes,
+            "notes": list(self.data.notes),
             "models": [one.to_json() for one in self.evaluations],
         }
         _write_json(folder / "metrics.json", metrics)
         for kind in ("svg", "png"):
-            said = marks(self.project.study.synthetic, self.trial_weights)
+            said = marks(self.project.study.synthetic, self.data.trial_weights)
             (folder / f"roc.{kind}").write_bytes(roc_figure(self.evaluations, kind=kind, marks=said))
         (folder / "report.html").write_text(page(self._summary()), encoding="utf-8")
         return metrics
@@ -217,7 +255,7 @@ class _Run:
     def _write_bundles(self, folder: Path, digest: str) -> None:
         from mvi_ray.model.bundle import BundleInfo, save_bundle
 
-        for matrix, one in zip(self.matrices, self.evaluations, strict=True):
+        for matrix, one in zip(self.data.matrices, self.evaluations, strict=True):
             trained = matrix.part("train")
             uses = "DLR" in self.project.study.models.fit[one.name].families
             info = BundleInfo(
@@ -227,7 +265,7 @@ class _Run:
                 digest,
                 _packages(),
                 self.project.study.synthetic,
-                uses and self.trial_weights,
+                uses and self.data.trial_weights,
             )
             save_bundle(folder / "models" / one.name, one.model, info)
 
@@ -238,21 +276,21 @@ class _Run:
         predicates = study.cohorts or {"train": ""}
         counts = []
         for name, rule in predicates.items():
-            inside = [p for p, cohort in self.cohorts.members.items() if cohort == name]
-            events = sum(self.cohorts.outcome[p] for p in inside)
+            inside = [p for p, cohort in self.data.cohorts.members.items() if cohort == name]
+            events = sum(self.data.cohorts.outcome[p] for p in inside)
             counts.append(CohortCount(name, "" if rule == "true" else rule, len(inside), events))
         return RunSummary(
             study=study.name,
             run_id=self.run_id,
             created=self.created,
             synthetic=study.synthetic,
-            trial_weights=self.trial_weights,
+            trial_weights=self.data.trial_weights,
             cohorts=tuple(counts),
             evaluations=tuple(self.evaluations),
             models=study.models,
-            table_versions=self.table_versions,
+            table_versions=self.data.versions,
             package_versions=_packages(),
-            warnings=tuple(self.notes),
+            warnings=self.data.notes,
         )
 
 

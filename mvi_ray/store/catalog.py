@@ -32,6 +32,7 @@ class Declarations:
 
     Args:
         name: title of the study.
+        digest: of the study file; another one makes the catalog stale.
         synthetic: whether its images are made by a program.
         phases: in order.
         regions: in order.
@@ -41,6 +42,7 @@ class Declarations:
     """
 
     name: str
+    digest: str
     synthetic: bool
     phases: tuple[str, ...]
     regions: tuple[str, ...]
@@ -106,9 +108,9 @@ def _write_declarations(
         connection.unregister("declared")
     folder = str(next(iter(tables.values())).folder.parent)
     connection.execute(
-        "CREATE TABLE catalog_info AS SELECT ?::VARCHAR AS study, ?::BOOLEAN AS synthetic, "
-        "?::VARCHAR AS tables_folder, ?::TIMESTAMPTZ AS published_at",
-        [study.name, study.synthetic, folder, now()],
+        "CREATE TABLE catalog_info AS SELECT ?::VARCHAR AS study, ?::VARCHAR AS study_digest, "
+        "?::BOOLEAN AS synthetic, ?::VARCHAR AS tables_folder, ?::TIMESTAMPTZ AS published_at",
+        [study.name, study.digest, study.synthetic, folder, now()],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -10,47 +11,75 @@ from mvi_ray.errors import QueryError
 if TYPE_CHECKING:
     import duckdb
 
-_EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE\b|\s*\([^)]*\))?", re.IGNORECASE)
+# Only what has no comment inside or, save for whole lines, before it: where a comment ends is for
+# DuckDB to say, and a text of which the two disagree could hide a COPY.
+_EXPLAIN = re.compile(
+    r"\A(\s|--[^\r\n]*\n)*EXPLAIN\b(\s+ANALYZE\b|\s*\([\w\s,]*\))?\s*(?=[^\s;])", re.IGNORECASE
+)
+_READING = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 
 
 def check_statement(text: str) -> str:
     """Return the text when it is one SELECT, or EXPLAIN of one.
 
-    A read-only connection still runs COPY … TO, and EXPLAIN ANALYZE runs what it explains, so
-    the kind of statement is checked before anything runs.
+    A read-only connection still runs COPY … TO, also inside WITH, and EXPLAIN ANALYZE runs what it
+    explains, so the kind of statement is checked before anything runs.
 
     Raises:
         QueryError: it cannot be parsed, is several statements, or is of another kind.
     """
-    import duckdb
-
-    found = _parse(text)
-    if len(found) != 1:
-        raise QueryError(f"{len(found)} statements were given; give one SELECT")
-    statement = found[0]
-    if statement.type == duckdb.StatementType.SELECT:
+    kinds = _kinds(text)
+    if len(kinds) != 1:
+        raise QueryError(f"{len(kinds)} statements were given; give one SELECT")
+    kind = kinds[0]
+    if kind == "SELECT":
+        _check_with(text)
         return text
-    if statement.type == duckdb.StatementType.EXPLAIN:
-        inner = _parse(_EXPLAIN.sub("", _without_comments(statement.query), count=1))
-        if len(inner) == 1 and inner[0].type == duckdb.StatementType.SELECT:
+    if kind == "EXPLAIN":
+        explained, found = _EXPLAIN.subn("", text)
+        if not found:
+            raise QueryError("EXPLAIN stands behind or around a comment; begin with EXPLAIN SELECT")
+        if _kinds(explained) == ["SELECT"]:
+            _check_with(explained)
             return text
-    raise QueryError(
-        f"{statement.type.name} is not run here, the store is only read; give one SELECT or EXPLAIN SELECT"
-    )
+    raise QueryError(f"{kind} is not run here, the store is only read; give one SELECT or EXPLAIN SELECT")
 
 
-def _parse(text: str) -> list[duckdb.Statement]:
+def _kinds(text: str) -> list[str]:
+    """The kind of each statement."""
     import duckdb
 
     try:
-        return duckdb.extract_statements(text)
+        return [statement.type.name for statement in duckdb.extract_statements(text)]
     except duckdb.Error as error:
         raise QueryError(str(error)) from None
+    except ValueError:  # a kind that the Python package has no name for
+        return ["This statement"]
 
 
-def _without_comments(text: str) -> str:
-    """Drop comments that stand before the first word."""
-    return re.sub(r"\A(\s|--[^\n]*\n|/\*.*?\*/)*", "", text, flags=re.DOTALL)
+def _check_with(select: str) -> None:
+    """Refuse a SELECT whose WITH writes: its body may be INSERT, UPDATE, DELETE or COPY … TO.
+
+    Raises:
+        QueryError: it does.
+    """
+    import duckdb
+
+    with duckdb.connect() as connection:
+        row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [select]).fetchone()
+    tree = json.loads(row[0]) if row else {}
+    if tree.get("error", True):
+        raise QueryError(f"the statement cannot be checked: {tree.get('error_message')}; give one SELECT")
+    bodies = [tree]
+    while bodies:
+        part = bodies.pop()
+        if isinstance(part, dict):
+            body = part.get("query_node")
+            if isinstance(body, dict) and body.get("type") not in _READING:
+                raise QueryError(
+                    "WITH holds a statement that writes, the store is only read; give one SELECT"
+                )
+        bodies.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
 
 
 def check_predicate(text: str, what: str) -> duckdb.Expression:

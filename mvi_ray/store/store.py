@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,26 +23,54 @@ if TYPE_CHECKING:
 
     from mvi_ray.store.catalog import Declarations
 
+# Delta decodes `%20` and refuses the other signs; DuckDB
+# takes a ? for the end of a path and reads `phase=AP` as a partition.
+_MISREAD = re.compile(r"[\[\]^|?\\]|%[0-9A-Fa-f]{2}|/(phase|region)=")
+
+_EMPTY = "the store is empty; run `mvi ingest` first"
+
 
 class Store:
     """A study's data on disk.
 
     Args:
         root: the folder ``store/`` of a project; made on the first write.
+        catalog: a catalog to ask instead of the newest one.
+
+    Raises:
+        StoreError: the path has a name in it that Delta or DuckDB would read otherwise.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, catalog: Path | None = None) -> None:
         self.root = root.resolve()
+        self.catalog = catalog or self.root / "mvi.duckdb"
+        if _MISREAD.search(str(self.root)):
+            raise StoreError(
+                f"a store cannot lie under {self.root}; rename the folders that have "
+                "[ ] ^ | ? \\, a code such as %20, or phase= in their names"
+            )
 
     @cached_property
     def tables(self) -> dict[str, Table]:
         """Every table by name, whether written or not."""
         return {name: Table(self.root / "tables" / name, spec) for name, spec in TABLES.items()}
 
-    @property
-    def catalog(self) -> Path:
-        """The DuckDB file that users open."""
-        return self.root / "mvi.duckdb"
+    def pinned(self, copy: Path) -> Store:
+        """The store as it is now, whatever is committed while it is read.
+
+        Args:
+            copy: where the catalog is copied to. Its views name files, and a commit leaves the
+                files of earlier versions where they are.
+        """
+        if not self.catalog.exists():
+            raise StoreError(_EMPTY)
+        shutil.copyfile(self.catalog, copy)
+        return Store(self.root, copy)
+
+    def versions(self) -> dict[str, int]:
+        """Version of each table that the catalog shows; tables never written are absent."""
+        rows = self.query("SELECT table_name, version FROM raw.table_versions WHERE version IS NOT NULL")
+        return {row["table_name"]: row["version"] for row in rows.to_pylist()}
 
     @contextmanager
     def locked(self, verb: str) -> Iterator[None]:
@@ -71,20 +101,20 @@ class Store:
         self.root.mkdir(parents=True, exist_ok=True)
         publish_catalog(self.catalog, self.tables, study)
 
-    def is_published(self) -> bool:
-        """Whether the catalog shows the newest commit of every table, at this place."""
+    def is_published(self, study_digest: str) -> bool:
+        """Whether the catalog shows this study and the newest commits, at this place."""
         import duckdb
 
         if not self.catalog.exists():
             return False
         try:
             with duckdb.connect(self.catalog, read_only=True) as connection:
-                place = connection.execute("SELECT tables_folder FROM catalog_info").fetchone()
+                place = connection.execute("SELECT tables_folder, study_digest FROM catalog_info").fetchone()
                 rows = connection.execute("SELECT table_name, version FROM raw.table_versions").fetchall()
         except duckdb.Error:
             return False
         there = {name: table.log_version for name, table in self.tables.items()}
-        return place == (str(self.root / "tables"),) and dict(rows) == there
+        return place == (str(self.root / "tables"), study_digest) and dict(rows) == there
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -96,12 +126,14 @@ class Store:
         import duckdb
 
         if not self.catalog.exists():
-            raise StoreError("the store is empty; run `mvi ingest` first")
+            raise StoreError(_EMPTY)
         with duckdb.connect(self.catalog, read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET allowed_directories = [" + _quoted(self.root / "tables") + "]")
             # Order matters: these cannot be taken back, by a query least of all.
             for setting in (
+                # Else a table that does not exist is looked up among variables of Python.
+                "python_enable_replacements = false",
                 "autoinstall_known_extensions = false",
                 "autoload_known_extensions = false",
                 "enable_external_access = false",

@@ -44,6 +44,11 @@ class Table:
         self.spec = spec
 
     @property
+    def _location(self) -> str:
+        """The folder as Delta wants it: a plain path with a space or an umlaut is not found again."""
+        return self.folder.absolute().as_uri()
+
+    @property
     def exists(self) -> bool:
         """Whether anything was ever written."""
         return (self.folder / "_delta_log").is_dir()
@@ -58,7 +63,7 @@ class Table:
 
         if not self.exists:
             return self._create()
-        table = DeltaTable(str(self.folder))
+        table = DeltaTable(self._location)
         version = table.metadata().configuration.get(_VERSION_KEY)
         if version != SCHEMA_VERSION:
             raise StoreError(
@@ -72,7 +77,7 @@ class Table:
 
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         return DeltaTable.create(
-            str(self.folder),
+            self._location,
             schema or self.spec.schema,
             mode="ignore",
             partition_by=list(self.spec.partition_by),
@@ -97,12 +102,18 @@ class Table:
 
         A glob over the folder would also find files that a merge or a compaction replaced.
         """
-        return sorted(self.open().file_uris()) if self.exists else []
+        if not self.exists:
+            return []
+        # Not `file_uris()`, which escapes spaces and umlauts of the folder.
+        paths = pa.table(self.open().get_add_actions()).column("path").to_pylist()
+        return sorted(str(self.folder / path) for path in paths)
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows, or replace those with the same keys."""
+        """Insert rows, or replace those with the same keys; of two given rows the last one stays."""
         if rows:
-            self.write_arrow(pa.Table.from_pylist([dict(r) for r in rows], schema=self.spec.schema))
+            # A merge would insert both.
+            by_key = {tuple(row[key] for key in self.spec.keys): dict(row) for row in rows}
+            self.write_arrow(pa.Table.from_pylist(list(by_key.values()), schema=self.spec.schema))
 
     def write_arrow(self, data: pa.Table) -> None:
         """Insert rows of an Arrow table, or replace those with the same keys."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from mvi_ray.errors import StoreError
+from mvi_ray.errors import MviError, StoreError
 from mvi_ray.volume import Geometry, Mask, Reorientation, Volume
 
 if TYPE_CHECKING:
@@ -110,10 +110,22 @@ def save_volume(store: Path, grid: Volume | Mask) -> StoredVolume:
     relative = f"{kind}/{digest[:2]}/{digest}.nii.gz"
     stored = StoredVolume(relative, digest, grid.geometry, grid.reorientation)
     target = store / relative
-    if not target.exists():
+    if not (target.exists() and _is_intact(stored, store, kind)):
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(grid, target)
     return stored
+
+
+def _is_intact(stored: StoredVolume, store: Path, kind: Literal["images", "masks"]) -> bool:
+    """Whether a file holds what its name says: ingesting again repairs one that was changed."""
+    try:
+        if kind == "images":
+            stored.load_image(store)
+        else:
+            stored.load_mask(store)
+    except MviError:
+        return False
+    return True
 
 
 def _write(grid: Volume | Mask, target: Path) -> None:

@@ -15,7 +15,7 @@ from mvi_ray.matrix.cohort import read_cohorts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.matrix.conftest import WrittenProject
+    from tests.conftest import WrittenProject
 
 IMAGES = ("original", "square")
 

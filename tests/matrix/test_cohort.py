@@ -11,7 +11,7 @@ from mvi_ray.matrix.cohort import read_cohorts
 
 if TYPE_CHECKING:
     from mvi_ray.matrix.cohort import Cohorts
-    from tests.matrix.conftest import WrittenProject
+    from tests.conftest import WrittenProject
 
 ROWS: list[dict[str, object]] = [
     {"patient_id": "P1", "mvi": 1, "centre": "A", "age": 40.0},
@@ -34,8 +34,8 @@ def test_predicates_choose_patients(written: WrittenProject) -> None:
     assert found.members == {"P1": "train", "P2": "train", "P4": "test"}
     assert found.outcome == {"P1": 1, "P2": 0, "P4": 0}
     assert found.left_out == (
-        "1 patients are in no cohort",
-        "1 patients of the cohorts have no outcome and were left out",
+        "patients in no cohort: 1",
+        "patients of the cohorts without an outcome, left out: 1",
     )
 
 
@@ -46,7 +46,7 @@ def test_without_predicates_everybody_trains(written: WrittenProject) -> None:
 
 def test_one_patient_in_both_is_an_error(written: WrittenProject) -> None:
     """Otherwise a model would be tested on what it was fitted on."""
-    with pytest.raises(MatrixError, match="2 patients are in both cohorts, P1 first"):
+    with pytest.raises(MatrixError, match=r"both cohorts hold P1 \(such patients: 2\)"):
         _cohorts(written, train="centre = 'A'", test="mvi IS NOT NULL AND centre = 'A'")
 
 

@@ -2,7 +2,7 @@
 -- over the phases (the first by name when two are equal).
 WITH sizes AS (
     SELECT patient_id, lesion, avg(volume_mm3) AS volume_mm3
-    FROM masks
+    FROM raw.current_masks
     WHERE session = $session AND region = $drawn
         AND reader = (SELECT reader FROM raw.model_reader)
     GROUP BY patient_id, lesion

@@ -3,12 +3,8 @@ WITH wanted AS (
     SELECT
         m.patient_id, m.session, m.phase, m.lesion, m.region, m.reader, m.input_digest,
         f.family, f.image_type, f.feature_set_id
-    FROM raw.masks AS m
+    FROM raw.current_masks AS m
     JOIN raw.current_feature_sets AS f ON f.phase = m.phase
-    -- A mask drawn on an image that was replaced since waits for its new ingest.
-    SEMI JOIN raw.images AS i
-        ON i.patient_id = m.patient_id AND i.session = m.session AND i.phase = m.phase
-        AND i.image_digest = m.image_digest
     WHERE m.region IN (SELECT region FROM raw.regions)
         AND m.reader IN (SELECT reader FROM raw.readers)
 ),

@@ -20,6 +20,14 @@ CREATE VIEW cr_all AS SELECT * FROM raw.cr;
 
 CREATE VIEW dlr_all AS SELECT * FROM raw.dlr;
 
+-- A mask drawn on an image that was replaced since counts for nothing until it is ingested again.
+CREATE VIEW raw.current_masks AS
+SELECT m.*
+FROM raw.masks AS m
+SEMI JOIN raw.images AS i
+    ON i.patient_id = m.patient_id AND i.session = m.session AND i.phase = m.phase
+    AND i.image_digest = m.image_digest;
+
 -- Only the reader used for modelling, the current feature sets, and rows of the image and mask
 -- that are stored now: a row never comes twice, and a stale one never comes.
 CREATE VIEW cr AS
@@ -28,7 +36,7 @@ FROM raw.cr AS c
 SEMI JOIN raw.current_feature_sets AS f
     ON f.family = 'CR' AND f.phase = c.phase AND f.image_type = c.image_type
     AND f.feature_set_id = c.feature_set_id
-SEMI JOIN raw.masks AS m
+SEMI JOIN raw.current_masks AS m
     ON m.patient_id = c.patient_id AND m.session = c.session AND m.phase = c.phase
     AND m.lesion = c.lesion AND m.region = c.region AND m.reader = c.reader
     AND m.input_digest = c.input_digest
@@ -40,7 +48,7 @@ SELECT d.*
 FROM raw.dlr AS d
 SEMI JOIN raw.current_feature_sets AS f
     ON f.family = 'DLR' AND f.phase = d.phase AND f.feature_set_id = d.feature_set_id
-SEMI JOIN raw.masks AS m
+SEMI JOIN raw.current_masks AS m
     ON m.patient_id = d.patient_id AND m.session = d.session AND m.phase = d.phase
     AND m.lesion = d.lesion AND m.region = d.region AND m.reader = d.reader
     AND m.input_digest = d.input_digest
@@ -113,7 +121,7 @@ SELECT
 FROM wanted AS w
 LEFT JOIN raw.images AS i
     ON i.patient_id = w.patient_id AND i.session = w.session AND i.phase = w.phase
-LEFT JOIN raw.masks AS m
+LEFT JOIN raw.current_masks AS m
     ON m.patient_id = w.patient_id AND m.session = w.session AND m.phase = w.phase
     AND m.lesion = w.lesion AND m.region = w.region AND m.reader = w.reader
 LEFT JOIN done AS d

@@ -1,0 +1,172 @@
+"""`mvi ingest` through the project: what is stored, what is listed, what vanishes again."""
+
+from __future__ import annotations
+
+import pytest
+
+from mvi_ray.errors import ManifestError, UsageError
+
+_CLINICAL = "patient_id,mvi,site,age,sex,surname\nP1,1,A,61.5,female,Musterfrau\nP2,0,B,,male,Mustermann\n"
+
+
+def _rows(tiny, query):
+    return [tuple(row.values()) for row in tiny.open().sql(query).to_pylist()]
+
+
+def _clinical(tiny, text=_CLINICAL):
+    tiny.data.mkdir(exist_ok=True)
+    path = tiny.data / "clinical.csv"
+    path.write_text(text)
+    return tiny.open().ingest(clinical=path)
+
+
+def test_ingesting_again_changes_nothing_but_the_time(tiny):
+    """Same digests, same rows, one file for each volume."""
+    tiny.add("P1", axes="RAS")
+    query = "SELECT phase, region, mask_digest, input_digest, source_orientation FROM masks ORDER BY ALL"
+    before = _rows(tiny, query), sorted(tiny.folder.rglob("*.nii.gz"))
+    summary = tiny.open().ingest(tiny.manifest)
+    assert (summary.patients, summary.images, summary.masks, summary.left_out) == (1, 2, 4, 0)
+    assert (_rows(tiny, query), sorted(tiny.folder.rglob("*.nii.gz"))) == before
+    assert {row[-1] for row in before[0]} == {"RAS"}
+
+
+def test_a_bad_mask_is_listed_and_its_siblings_go_in(tiny):
+    """The quarantine holds the case until a corrected mask comes."""
+    for phase in ("AP", "PP"):
+        tiny.write_case("P1", phase)
+    tiny.write_case("P1", "PP", radius=0.1)
+    manifest = tiny.write_manifest([("P1", "AP"), ("P1", "PP")])
+    summary = tiny.open().ingest(manifest)
+    assert (summary.images, summary.masks, summary.left_out) == (2, 2, 1)
+    query = "SELECT stage, family, patient_id, phase, reader, reason FROM quarantine"
+    assert _rows(tiny, query) == [("ingest", "-", "P1", "PP", "R1", "mask is a single voxel")]
+    assert _rows(tiny, "SELECT DISTINCT phase FROM masks") == [("AP",)]
+    tiny.write_case("P1", "PP")
+    assert tiny.open().ingest(manifest).left_out == 0
+    assert _rows(tiny, query) == []
+
+
+def test_a_line_that_cannot_be_read_is_listed_until_it_is_corrected(tiny):
+    """Also when its patient has no other line."""
+    tiny.write_case("P1", "AP")
+    bad = "P2,XX,P1-AP-image.nii.gz,P1-AP-mask-R1.nii.gz,R1\n"
+    summary = tiny.open().ingest(tiny.write_manifest([("P1", "AP")], more=bad))
+    assert summary.left_out == 1
+    query = "SELECT patient_id, phase, reason FROM quarantine"
+    assert _rows(tiny, query) == [("P2", "XX", "the study has no phase 'XX'")]
+    worse = bad.replace("XX", "YY")
+    tiny.open().ingest(tiny.write_manifest([("P1", "AP")], more=worse))
+    assert [row[1] for row in _rows(tiny, query)] == ["YY"]
+    tiny.open().ingest(tiny.write_manifest([("P1", "AP")], more=bad.replace("XX", "PP")))
+    assert _rows(tiny, query) == []
+
+
+def test_problems_of_other_patients_stay_listed(tiny):
+    """An ingest speaks for the patients of its manifest only."""
+    for patient in ("P1", "P2"):
+        tiny.write_case(patient, "AP", radius=0.1)
+        tiny.open().ingest(tiny.write_manifest([(patient, "AP")]))
+    assert _rows(tiny, "SELECT patient_id FROM quarantine ORDER BY ALL") == [("P1",), ("P2",)]
+
+
+def test_a_mask_of_an_image_that_was_replaced_is_listed(tiny):
+    """Reader R2 drew on the image before; R1 came with the new one."""
+    tiny.write_case("P1", "AP")
+    tiny.open().ingest(tiny.write_manifest([("P1", "AP")]))
+    tiny.write_case("P1", "AP", reader="R2")
+    tiny.open().ingest(tiny.write_manifest([("P1", "AP")], reader="R2"))
+    tiny.write_case("P1", "AP", peak=50)
+    summary = tiny.open().ingest(tiny.write_manifest([("P1", "AP")]))
+    reasons = {(p.reader, p.region, p.reason) for p in summary.problems if p.severity == "error"}
+    why = "the mask was drawn on an image that has since been replaced"
+    assert reasons == {("R2", "intratumoral", why), ("R2", "peritumoral", why)}
+
+
+def test_a_ring_that_cannot_be_made_from_a_new_mask_does_not_live_on(tiny):
+    """A mask that fills the image leaves no ring."""
+    tiny.add("P1", ["AP"])
+    tiny.write_case("P1", "AP", radius=99)
+    summary = tiny.open().ingest(tiny.manifest)
+    assert summary.left_out == 1
+    assert _rows(tiny, "SELECT region FROM masks") == [("intratumoral",)]
+    assert _rows(tiny, "SELECT region FROM quarantine") == [("peritumoral",)]
+    states = "SELECT phase, state FROM coverage WHERE region = 'peritumoral' GROUP BY ALL ORDER BY ALL"
+    assert _rows(tiny, states) == [("AP", "no mask"), ("PP", "no image")]
+
+
+def test_only_declared_columns_of_the_clinical_table_are_stored(tiny):
+    """A surname stays outside, in the table and in every file of the store."""
+    summary = _clinical(tiny)
+    assert (summary.clinical, summary.left_out) == (2, 0)
+    assert tiny.open().sql("FROM clinical").column_names == ["patient_id", "mvi", "site", "age", "sex"]
+    assert _rows(tiny, "SELECT * FROM clinical ORDER BY ALL") == [
+        ("P1", 1, "A", 61.5, "female"),
+        ("P2", 0, "B", None, "male"),
+    ]
+    assert _rows(tiny, "SELECT patient_id, centre FROM patients ORDER BY ALL") == [("P1", "A"), ("P2", "B")]
+    content = b"".join(path.read_bytes() for path in (tiny.folder / "store").rglob("*") if path.is_file())
+    assert b"Muster" not in content
+
+
+def test_clinical_tables_are_joined_patient_by_patient(tiny):
+    """A second table adds a patient and a value, and leaves what it does not name."""
+    _clinical(tiny)
+    summary = _clinical(tiny, "patient_id,age\nP2,70\nP3,55\n")
+    assert summary.clinical == 3
+    assert _rows(tiny, "SELECT patient_id, mvi, age FROM clinical ORDER BY ALL") == [
+        ("P1", 1, 61.5),
+        ("P2", 0, 70.0),
+        ("P3", None, 55.0),
+    ]
+
+
+def test_a_missing_outcome_is_a_note_and_not_an_error(tiny):
+    """Features can be extracted without it."""
+    summary = _clinical(tiny, "patient_id,age\nP1,60\n")
+    assert summary.left_out == 0
+    assert any("no outcome column 'mvi'" in p.reason for p in summary.problems)
+    tiny.add("P1", ["AP"])
+    assert tiny.open().status().with_outcome == 0
+
+
+def test_a_variable_that_changed_its_kind_does_not_stop_an_ingest(tiny):
+    """Values read as numbers before are no levels now, and the other way round."""
+    _clinical(tiny, "patient_id,age\nP1,60\nP2,70\n")
+    study = (tiny.folder / "study.yaml").read_text()
+    (tiny.folder / "study.yaml").write_text(
+        study.replace("age: {unit: years}", "age: {kind: categorical, levels: [young, old]}")
+    )
+    summary = _clinical(tiny, "patient_id,age\nP1,old\n")
+    assert _rows(tiny, "SELECT patient_id, age FROM clinical ORDER BY ALL") == [("P1", "old"), ("P2", None)]
+    assert [(p.severity, p.patient_id) for p in summary.problems if "age" in p.reason] == [("warning", "P2")]
+
+
+def test_a_centre_that_differs_from_the_manifest_is_listed(tiny):
+    """The manifest's is kept."""
+    tiny.write_case("P1", "AP")
+    tiny.manifest.write_text(
+        "patient_id,phase,image,mask,centre\nP1,AP,P1-AP-image.nii.gz,P1-AP-mask-R1.nii.gz,Z\n"
+    )
+    clinical = tiny.data / "clinical.csv"
+    clinical.write_text(_CLINICAL)
+    summary = tiny.open().ingest(tiny.manifest, clinical)
+    assert [p.reason for p in summary.problems if p.severity == "error"] == [
+        "centre is 'A' in the clinical table and 'Z' in the manifest"
+    ]
+    assert _rows(tiny, "SELECT patient_id, centre FROM patients ORDER BY ALL") == [("P1", "Z"), ("P2", "B")]
+
+
+def test_nothing_is_written_when_one_of_the_files_cannot_be_read(tiny):
+    """Both are read before the first write."""
+    tiny.write_case("P1", "AP")
+    manifest = tiny.write_manifest([("P1", "AP")])
+    with pytest.raises(ManifestError, match="clinical table"):
+        tiny.open().ingest(manifest, tiny.data / "absent.csv")
+    assert not (tiny.folder / "store").exists()
+
+
+def test_ingesting_nothing_is_wrong_usage(tiny):
+    """One of the two files is needed."""
+    with pytest.raises(UsageError, match="give a manifest, a clinical table"):
+        tiny.open().ingest()

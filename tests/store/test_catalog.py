@@ -1,0 +1,216 @@
+"""The catalog: its views over rows made by hand."""
+
+# ruff: noqa: S608 - the queries are put together from names in this file
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+_PLAIN_DUCKDB = """
+import json, sys
+import duckdb
+with duckdb.connect(sys.argv[1], read_only=True) as connection:
+    loaded = "SELECT extension_name FROM duckdb_extensions() WHERE loaded ORDER BY ALL"
+    before = connection.sql(loaded).fetchall()
+    answer = {
+        "coverage": connection.sql("SELECT state, count(*) FROM coverage GROUP BY ALL").fetchall(),
+        "features": connection.sql("SELECT feature, value FROM features ORDER BY feature").fetchall(),
+        "more": connection.sql(loaded).fetchall() != before,
+        "foreign": sorted(m for m in sys.modules if m.split(".")[0] in ("mvi_ray", "deltalake", "pyarrow")),
+    }
+print(json.dumps(answer))
+"""
+
+
+@pytest.fixture
+def filled(store, rows):
+    """One image, one mask, one row of each family."""
+    store.tables["images"].write([rows.image()])
+    store.tables["masks"].write([rows.mask()])
+    store.tables["cr"].write([rows.cr(7.5)])
+    store.tables["dlr"].write([rows.dlr()])
+    return store
+
+
+def _cr(store, study, view="cr"):
+    store.publish(study)
+    found = store.query(f"SELECT reader, image_type, glcm_Contrast FROM {view} ORDER BY ALL")
+    return [tuple(row.values()) for row in found.to_pylist()]
+
+
+def _state(store, study, family="CR"):
+    store.publish(study)
+    query = (
+        "SELECT state FROM coverage WHERE patient_id = 'P1' AND phase = 'AP' "
+        "AND region = 'intratumoral' AND family = ?"
+    )
+    return store.query(query, [family]).column(0).to_pylist()
+
+
+def test_an_empty_store_answers_every_view(store, study):
+    """With no row, and with the columns there."""
+    store.publish(study)
+    views = store.query("SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_name = 'main'")
+    names = set(views.column(0).to_pylist())
+    assert names == {
+        *("patients", "images", "masks", "clinical", "quarantine", "feature_sets"),
+        *("cr", "cr_all", "dlr", "dlr_all", "features", "coverage"),
+    }
+    for name in names:
+        assert store.query(f"SELECT * FROM {name}").num_rows == 0
+    assert "glcm_Contrast" in store.query("FROM cr").column_names
+    assert store.query("FROM dlr_all").schema.field("embedding").type.value_type == "float"
+
+
+def test_plain_duckdb_opens_the_catalog_in_another_process(filled, study, run_python):
+    """Read-only, without an extension and without a package of this project."""
+    filled.publish(study)
+    done = run_python(_PLAIN_DUCKDB, str(filled.catalog))
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["features"] == [
+        ["AP_intratumoral_dlr_000", 0.5],
+        ["AP_intratumoral_dlr_001", -0.25],
+        ["AP_intratumoral_original_glcm_Contrast", 7.5],
+    ]
+    assert dict(answer["coverage"]) == {"complete": 1, "partial": 1, "no mask": 2, "no image": 4}
+    assert answer["foreign"] == []
+    assert answer["more"] is False
+
+
+def test_features_leave_out_what_is_not_defined(filled, study, rows):
+    """NULL is no row; NaN is what the engine returned, and stays."""
+    filled.tables["cr"].write([rows.cr(float("nan"), image_type="log", feature_set_id="cr-log")])
+    filled.publish(study)
+    query = "SELECT feature, isnan(value) AS nan FROM features WHERE family = 'CR' ORDER BY feature"
+    assert filled.query(query).to_pylist() == [
+        {"feature": "AP_intratumoral_log_glcm_Contrast", "nan": True},
+        {"feature": "AP_intratumoral_original_glcm_Contrast", "nan": False},
+    ]
+
+
+def test_cr_shows_the_modelling_reader_only(filled, study, rows):
+    """The other reader's rows are in `cr_all`."""
+    filled.tables["masks"].write([rows.mask(reader="R2")])
+    filled.tables["cr"].write([rows.cr(8.5, reader="R2")])
+    assert _cr(filled, study) == [("R1", "original", 7.5)]
+    assert _cr(filled, study, "cr_all") == [("R1", "original", 7.5), ("R2", "original", 8.5)]
+    assert _cr(filled, replace(study, readers=("R2", "R1"))) == [("R2", "original", 8.5)]
+
+
+def test_cr_shows_current_feature_sets_only(filled, study, rows):
+    """An older setting stays in `cr_all`, and no row comes twice."""
+    filled.tables["cr"].write([rows.cr(1.0, feature_set_id="an older bin width")])
+    assert _cr(filled, study) == [("R1", "original", 7.5)]
+    assert len(_cr(filled, study, "cr_all")) == 2
+    other = tuple(
+        ("CR", f, t, "an older bin width" if s == "cr-original" else s) for _, f, t, s in study.current
+    )
+    assert _cr(filled, replace(study, current=other)) == [("R1", "original", 1.0)]
+
+
+def test_a_feature_set_is_current_for_its_phase_only(filled, study):
+    """Bin widths may differ from phase to phase."""
+    other = tuple(row for row in study.current if row[1] == "PP")
+    assert _cr(filled, replace(study, current=other)) == []
+
+
+@pytest.mark.parametrize("family", ["cr", "dlr"])
+def test_rows_of_a_changed_mask_are_gone_at_once(filled, study, rows, family):
+    """What was computed from the mask before is never shown as of the mask that is stored."""
+    filled.tables["masks"].write([rows.mask(digest="redrawn")])
+    filled.publish(study)
+    assert filled.query(f"FROM {family}").num_rows == 0
+    assert filled.query(f"FROM {family}_all").num_rows == 1
+    assert _state(filled, study, family.upper()) == ["missing"]
+
+
+@pytest.mark.parametrize("family", ["cr", "dlr"])
+def test_rows_of_a_replaced_image_are_gone_until_the_mask_comes_again(filled, study, rows, family):
+    """The mask still names the image that it was drawn on."""
+    filled.tables["images"].write([rows.image(digest="replaced")])
+    filled.publish(study)
+    assert filled.query(f"FROM {family}").num_rows == 0
+    assert filled.query(f"FROM {family}_all").num_rows == 1
+    assert _state(filled, study, family.upper()) == ["no mask"]
+
+
+def test_a_region_that_the_study_no_longer_has_is_not_shown(filled, study, rows):
+    """Its rows stay in `cr_all`."""
+    filled.tables["masks"].write([rows.mask(region="capsule")])
+    filled.tables["cr"].write([rows.cr(3.0, region="capsule")])
+    assert _cr(filled, study) == [("R1", "original", 7.5)]
+    assert len(_cr(filled, study, "cr_all")) == 2
+    regions = replace(study, regions=("intratumoral", "capsule"))
+    assert _cr(filled, regions) == [("R1", "original", 3.0), ("R1", "original", 7.5)]
+
+
+def test_coverage_counts_each_wanted_voi_once(filled, study):
+    """Two phases, two regions and two families of one patient are eight rows."""
+    filled.publish(study)
+    found = filled.query("SELECT DISTINCT phase, region, family FROM coverage")
+    assert found.num_rows == filled.query("FROM coverage").num_rows == 8
+
+
+def test_coverage_tells_what_stands_in_the_way(store, study, rows):
+    """From no image to complete, one step after the other."""
+    tables = store.tables
+    tables["images"].write([rows.image(phase="PP")])
+    assert _state(store, study) == ["no image"]
+    tables["images"].write([rows.image()])
+    assert _state(store, study) == ["no mask"]
+    tables["masks"].write([rows.mask(reader="R2")])
+    assert _state(store, study) == ["no mask"]
+    tables["masks"].write([rows.mask()])
+    assert _state(store, study) == ["missing"]
+    failure = {**rows.voi(), "stage": "extract", "family": "CR"}
+    tables["quarantine"].write([failure])
+    assert _state(store, study) == ["quarantine"]
+    assert _state(store, study, "DLR") == ["missing"]
+    tables["quarantine"].delete(failure)
+    tables["cr"].write([rows.cr()])
+    assert _state(store, study) == ["partial"]
+    tables["cr"].write([rows.cr(image_type="log", feature_set_id="cr-log")])
+    assert _state(store, study) == ["complete"]
+
+
+def test_a_second_lesion_has_coverage_of_its_own(filled, study, rows):
+    """In every phase of its session, also where it was not drawn."""
+    filled.tables["masks"].write([rows.mask(lesion="2")])
+    filled.publish(study)
+    query = "SELECT lesion, count(*) AS vois FROM coverage GROUP BY lesion ORDER BY lesion"
+    assert filled.query(query).to_pylist() == [{"lesion": "1", "vois": 8}, {"lesion": "2", "vois": 8}]
+
+
+def test_feature_sets_say_which_are_current(store, study):
+    """By the study that was last published."""
+    known = [{"feature_set_id": name, "family": "CR"} for name in ("cr-log", "gone")]
+    store.tables["feature_sets"].write(known)
+    store.publish(study)
+    query = "SELECT feature_set_id, is_current FROM feature_sets ORDER BY ALL"
+    assert [tuple(r.values()) for r in store.query(query).to_pylist()] == [("cr-log", True), ("gone", False)]
+
+
+def test_the_view_clinical_has_the_columns_of_the_table(store, study):
+    """They follow the study, not the program."""
+    import pyarrow as pa
+
+    store.tables["clinical"].replace_all(pa.table({"patient_id": ["P1"], "age of onset": [61.5]}))
+    store.publish(study)
+    assert store.query('SELECT "age of onset" FROM clinical').column(0).to_pylist() == [61.5]
+    store.tables["clinical"].replace_all(pa.table({"patient_id": ["P1"], "mvi": pa.array([1], pa.int64())}))
+    store.publish(study)
+    assert store.query("FROM clinical").column_names == ["patient_id", "mvi"]
+
+
+def test_publishing_leaves_no_file_beside_the_catalog(filled, study):
+    """It is written aside and renamed, so readers see the old one or the new one."""
+    filled.publish(study)
+    with filled.connect() as reader:
+        before = reader.execute("SELECT published_at::VARCHAR FROM catalog_info").fetchone()
+        filled.publish(study)
+        assert reader.execute("SELECT published_at::VARCHAR FROM catalog_info").fetchone() == before
+    assert sorted(path.name for path in filled.root.iterdir()) == ["mvi.duckdb", "tables"]
