@@ -94,7 +94,9 @@ def prepare(volume: Volume, mask: Mask, settings: DeepRadiomics) -> npt.NDArray[
         raise GeometryError(
             f"image and mask lie on different grids: {difference}; draw or resample the mask on the image"
         )
-    volume, mask = volume.to_canonical(), mask.to_canonical()
+    if volume.reorientation is None:
+        code = volume.geometry.orientation
+        volume, mask = volume.to_canonical(code), mask.to_canonical(code)
     inside = mask.array[mask.box] == 1
     voxels = volume.array[mask.box].astype(np.float64)
     low, high = np.percentile(voxels[inside], settings.percentiles)

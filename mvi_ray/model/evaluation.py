@@ -45,9 +45,10 @@ def evaluate(
     """Judge a model by nested, repeated cross-validation, then fit it and test it.
 
     In each fold imputation, z-score, selection, machine, calibration and threshold are
-    fitted on the training part alone. A metric is the mean over the repeats of its value on
-    all training patients, each scored out of fold. The final model is fitted on the whole
-    training cohort and scored on the test cohort, with its own threshold.
+    fitted on the training part alone. A rate is the mean over the repeats of its value on
+    all training patients, each scored out of fold; the AUC compares patients of one fold.
+    The final model is fitted on the whole training cohort and scored on the test cohort,
+    with its own threshold.
 
     Intervals cover the sampling of patients with the fitted models held fixed; what
     another choice of training patients would change is not in them.
@@ -84,14 +85,16 @@ def _evaluate(
     folds, final = _fit_all(train, models, n_jobs, progress)
     scores = np.full((validation.repeats, len(train.patients)), np.nan)
     positive = np.zeros(scores.shape, bool)
+    scored_by = np.zeros(scores.shape, int)
     for index, fold in enumerate(folds):
         place = index // validation.folds, fold.rows
         scores[place] = fold.probability
         positive[place] = fold.probability >= fold.model.threshold
+        scored_by[place] = index % validation.folds
     return Evaluation(
         matrix.name,
         len(matrix.columns),
-        _judge(train, scores, positive, validation),
+        _judge(train, scores, positive, scored_by, validation),
         _test(test, final, validation) if test.patients else None,
         _features(final, folds),
         final,
@@ -129,6 +132,7 @@ def _judge(
     part: Matrix,
     scores: npt.NDArray[np.float64],
     positive: npt.NDArray[np.bool_],
+    folds: npt.NDArray[np.int_] | None,
     validation: Validation,
 ) -> Performance:
     """Metrics, intervals and curve of one cohort; scores have shape (repeats, patients)."""
@@ -137,10 +141,15 @@ def _judge(
         tuple(part.outcome.tolist()),
         tuple(scores.mean(axis=0).tolist()),
         metric_estimates(
-            part.outcome, scores, positive, resamples=validation.bootstrap, seed=validation.seed
+            part.outcome,
+            scores,
+            positive,
+            folds=folds,
+            resamples=validation.bootstrap,
+            seed=validation.seed,
         ),
         None,
-        mean_roc(part.outcome, scores),
+        mean_roc(part.outcome, scores, folds),
     )
 
 
@@ -149,7 +158,7 @@ def _test(test: Matrix, model: LinearModel, validation: Validation) -> Performan
     from dataclasses import replace
 
     probability = model.probability(model.pick(test.values, test.columns))
-    judged = _judge(test, probability[None], probability[None] >= model.threshold, validation)
+    judged = _judge(test, probability[None], probability[None] >= model.threshold, None, validation)
     return replace(judged, delong=delong_interval(test.outcome, probability))
 
 

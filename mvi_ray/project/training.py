@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mvi_ray import __version__
 from mvi_ray.errors import MatrixError, ModelError
 from mvi_ray.extract.cr import image_type_names
 from mvi_ray.matrix.assemble import assemble
 from mvi_ray.matrix.cohort import Cohorts, read_cohorts
+from mvi_ray.project.declarations import declarations
 from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.status import has_trial_weights
 from mvi_ray.store.tables import now
@@ -75,7 +76,7 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
 
     Raises:
         MatrixError: the store lacks the outcome, or the features of every model.
-        ModelError: a model cannot be fitted on its matrix.
+        ModelError: no model can be fitted on its matrix.
         StoreError: nothing was ingested yet.
     """
     from mvi_ray.model.evaluation import evaluate
@@ -83,8 +84,6 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
     study = project.study
     if not study.models.fit:
         raise ModelError("the study names no models; add models.fit")
-    if project.store.root.is_dir():
-        project.publish()
     created = now()
     run_id = f"{created:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
     aside = project.runs / f".{run_id}"
@@ -92,10 +91,11 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
     aside.mkdir(parents=True)
     try:
         catalog = aside / "catalog.duckdb"
-        store = project.store.pinned(catalog)
+        store = project.store.pinned(catalog, declarations(project))
         data = _gather(store, study)
         catalog.unlink()
         evaluations: list[Evaluation] = []
+        refused: list[ModelError] = []
         for number, matrix in enumerate(data.matrices):
             _write_matrix(aside, matrix)
             total = len(data.matrices)
@@ -106,8 +106,14 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
                 show("train", number + done / of, total, f"model {number + 1} of {total}, {name}")
 
             fits(0, 1)
-            evaluations.append(evaluate(matrix, study.models, n_jobs=jobs, progress=fits))
+            try:
+                evaluations.append(evaluate(matrix, study.models, n_jobs=jobs, progress=fits))
+            except ModelError as error:
+                refused.append(error)
             fits(1, 1)
+        if not evaluations:
+            raise refused[0]
+        data = data.without(refused, {one.name for one in evaluations})
         result = _Run(project, run_id, created, data, evaluations)
         metrics = result.write(aside)
         final = project.runs / run_id
@@ -145,6 +151,15 @@ class _Data:
     notes: tuple[str, ...]
     left_out: int
     trial_weights: bool
+
+    def without(self, refused: list[ModelError], fitted: set[str]) -> Self:
+        """The same without the models that could not be fitted, and with the reasons."""
+        return replace(
+            self,
+            matrices=tuple(matrix for matrix in self.matrices if matrix.name in fitted),
+            notes=(*self.notes, *(f"left out: {error.message}" for error in refused)),
+            left_out=self.left_out + len(refused),
+        )
 
 
 def _gather(store: Store, study: Study) -> _Data:

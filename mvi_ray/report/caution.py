@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 EVENTS_PER_CANDIDATE = 10
 """A rule of thumb; Peduzzi et al., J Clin Epidemiol 1996, doi:10.1016/S0895-4356(96)00236-3."""
 
+FEW = 10
+"""Patients of one outcome below which a resampled interval says little: with 4 against 4 and no
+overlap it is 1.00 to 1.00."""
+
 WIDEST_AUC = 0.3
 """An interval that is wider spans from no use to good use."""
 
@@ -37,6 +41,13 @@ def cautions(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
         none = [e for e, p in judged if not p.metrics["auc"].defined]
         if none:
             found.append(f"{_names(none, evaluations)}: {where} holds only one outcome, so there is no AUC.")
+        small = [(e, p) for e, p in judged if p.metrics["auc"].defined and _fewest(p) < FEW]
+        if small:
+            least = min(_fewest(p) for _, p in small)
+            found.append(
+                f"{_names([e for e, _ in small], evaluations)}: {where} holds as few as {least} patients "
+                "of one outcome; intervals from so few are too narrow, even where they look exact."
+            )
         wide = [(e, p.metrics["auc"].width) for e, p in judged if p.metrics["auc"].width > WIDEST_AUC]
         if wide:
             widths = sorted({f"{width:.2f}" for _, width in wide})
@@ -53,8 +64,12 @@ def _performance(evaluation: Evaluation, where: str) -> Performance | None:
 
 
 def _rarer(evaluation: Evaluation) -> int:
-    inside = evaluation.cross_validation
-    return min(inside.events, inside.n - inside.events)
+    return _fewest(evaluation.cross_validation)
+
+
+def _fewest(performance: Performance) -> int:
+    """Patients of the rarer outcome."""
+    return min(performance.events, performance.n - performance.events)
 
 
 def _events(few: Sequence[Evaluation]) -> str:

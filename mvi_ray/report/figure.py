@@ -50,7 +50,7 @@ def roc_figure(
     if not evaluations:
         raise ModelError("there is no model to draw; name models.fit in the study")
     panels: list[tuple[str, list[tuple[str, Performance]]]] = [
-        ("Cross-validation, mean over repeats", [(e.name, e.cross_validation) for e in evaluations])
+        ("Cross-validation, mean over folds", [(e.name, e.cross_validation) for e in evaluations])
     ]
     tested = [(e.name, e.test) for e in evaluations if e.test]
     if tested:

@@ -62,8 +62,9 @@ def _cross_validation(validation: Validation) -> str:
         f"Cross-validation: the training cohort was cut into {validation.folds} parts with equal "
         f"shares of the outcome, in {count(validation.repeats, 'random way')} "
         f"({_fits(validation)}). All steps were fitted anew on the other parts each time, so no "
-        "patient was scored by a model that had seen it. A figure is the mean over the repeats of "
-        "its value on all patients; curves are averaged vertically."
+        "patient was scored by a model that had seen it. Rates are means over the repeats of their "
+        "value on all patients. The AUC compares patients of the same part only, since other parts "
+        "were scored by other models; curves are averaged vertically."
     )
 
 
@@ -80,7 +81,8 @@ def _intervals(validation: Validation) -> str:
     return (
         f"Intervals are 95 % percentile intervals from {validation.bootstrap:,} resamples of "
         "patients within each outcome, with the fitted models held fixed. They cover which patients "
-        "were scored; they do not cover what other training patients would have changed. The "
+        "were scored; they do not cover what other training patients would have changed, and from a "
+        "handful of patients they are too narrow. The "
         f"random seed is {validation.seed}."
     )
 

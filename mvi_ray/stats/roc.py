@@ -1,7 +1,8 @@
-"""Receiver operating characteristic curves, averaged over repeats."""
+"""Receiver operating characteristic curves, averaged over folds and repeats."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,32 +31,57 @@ class Roc:
         return {"fpr": list(self.fpr), "tpr": list(self.tpr)}
 
 
-def mean_roc(outcome: npt.NDArray[Any], scores: npt.NDArray[np.float64]) -> Roc | None:
-    """The vertical average of one curve for each repeat.
+def mean_roc(
+    outcome: npt.NDArray[Any],
+    scores: npt.NDArray[np.float64],
+    folds: npt.NDArray[np.int_] | None = None,
+) -> Roc | None:
+    """The vertical average of one curve for each model: of each fold of each repeat.
 
-    Every repeat scores the same patients, so all curves step at the same values of
-    1 - specificity; the average keeps both ends of each step, and the area under it equals
-    the mean of the areas.
+    Curves count by their number of pairs of both outcomes, so that the area under the average
+    is the AUC of `metric_estimates`. Both ends of each step are kept.
 
     Args:
         outcome: shape (patients,), 0 or 1.
         scores: shape (repeats, patients).
+        folds: shape (repeats, patients), which model scored the patient; one model if None.
 
     Returns:
-        The curve; None when only one outcome occurs.
+        The curve; None when no model scored patients of both outcomes.
 
     Raises:
         ModelError: shapes differ, or a score is not finite.
     """
-    pairs = [split_scores(outcome, row) for row in scores]
-    if any(not ones.size or not zeros.size for ones, zeros in pairs):
+    outcome = np.asarray(outcome)
+    curves: list[npt.NDArray[np.float64]] = []
+    weights: list[int] = []
+    for row, fold in zip(scores, np.zeros(scores.shape, int) if folds is None else folds, strict=True):
+        split_scores(outcome, row)
+        for name in np.unique(fold):
+            ones, zeros = split_scores(outcome[fold == name], row[fold == name])
+            if ones.size and zeros.size:
+                curves.append(_ends_of_steps(ones, zeros))
+                weights.append(ones.size * zeros.size)
+    if not curves:
         return None
-    ends = np.mean([_ends_of_steps(ones, zeros) for ones, zeros in pairs], axis=0)
-    steps = ends.shape[1]
-    fpr = np.concatenate([[0.0], np.repeat(np.arange(steps) / (steps - 1), 2)])
+    # Steps of a fold lie at multiples of 1 / zeros; whole numbers name them without rounding.
+    whole = math.lcm(*(curve.shape[1] - 1 for curve in curves))
+    places = np.unique(np.concatenate([np.linspace(0, whole, c.shape[1]).round() for c in curves]))
+    ends = np.average([_at(curve, places.astype(int), whole) for curve in curves], axis=0, weights=weights)
+    fpr = np.concatenate([[0.0], np.repeat(places / whole, 2)])
     tpr = np.concatenate([[0.0], ends.T.ravel()])
     keep = np.concatenate([[True], (np.diff(fpr) > 0) | (np.diff(tpr) > 0)])
     return Roc(tuple(fpr[keep].tolist()), tuple(tpr[keep].tolist()))
+
+
+def _at(curve: npt.NDArray[np.float64], places: npt.NDArray[np.int_], whole: int) -> npt.NDArray[np.float64]:
+    """Lowest and highest sensitivity of one curve at multiples of 1 / whole, shape (2, places)."""
+    low, high = curve
+    steps = len(low) - 1
+    before, rest = np.divmod(places * steps, whole)
+    after = np.minimum(before + 1, steps)
+    between = high[before] + rest / whole * (low[after] - high[before])
+    return np.stack([np.where(rest == 0, end[before], between) for end in (low, high)])
 
 
 def _ends_of_steps(ones: npt.NDArray[np.float64], zeros: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

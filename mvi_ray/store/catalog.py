@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,13 @@ import duckdb
 import pyarrow as pa
 
 from mvi_ray.errors import StoreError
-from mvi_ray.features import CR_FEATURES
-from mvi_ray.store.schemas import TABLES
+from mvi_ray.features import CR_FEATURES, DLR_VALUES
 from mvi_ray.store.tables import now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from mvi_ray.store.tables import Table
+    from mvi_ray.store.tables import Snapshot, Table
 
 # Files of this version open in DuckDB 1.0 and every later one.
 _STORAGE_VERSION = "v1.0.0"
@@ -53,30 +52,34 @@ class Declarations:
 
 def publish_catalog(target: Path, tables: Mapping[str, Table], study: Declarations) -> None:
     """Write the catalog aside and rename it: readers see the old one or the new one."""
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    aside.unlink(missing_ok=True)
-    try:
-        with duckdb.connect() as connection:
-            # ATTACH takes no bound values; the path is quoted by doubling.
-            connection.execute(f"ATTACH {_literal(aside)} AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')")
-            connection.execute("USE catalog")
-            _write_declarations(connection, tables, study)
-            for name, table in tables.items():
-                connection.execute(f"CREATE VIEW raw.{name} AS {_scan(table)}")
-            template = files("mvi_ray.store").joinpath("sql/views.sql").read_text(encoding="utf-8")
-            columns = ", ".join(CR_FEATURES)
-            connection.execute(Template(template).substitute(cr_features=columns))
-            connection.execute("USE memory")
-            connection.execute("DETACH catalog")
-        aside.replace(target)
-    except duckdb.Error as error:
-        raise StoreError(f"the catalog could not be published: {error}") from None
-    finally:
-        aside.unlink(missing_ok=True)
+    snapshots = {name: table.snapshot() for name, table in tables.items()}
+    # A folder of its own: several threads and processes may publish at once.
+    with tempfile.TemporaryDirectory(prefix=".publish-", dir=target.parent) as folder:
+        aside = Path(folder) / target.name
+        try:
+            with duckdb.connect() as connection:
+                # ATTACH takes no bound values; the path is quoted by doubling.
+                place = str(aside).replace("'", "''")
+                connection.execute(f"ATTACH '{place}' AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')")
+                connection.execute("USE catalog")
+                _write_declarations(connection, tables, snapshots, study)
+                for name, table in tables.items():
+                    connection.execute(f"CREATE VIEW raw.{name} AS {table.scan(snapshots[name].files)}")
+                template = files("mvi_ray.store").joinpath("sql/views.sql").read_text(encoding="utf-8")
+                columns = ", ".join(CR_FEATURES)
+                connection.execute(Template(template).substitute(cr_features=columns, dlr_values=DLR_VALUES))
+                connection.execute("USE memory")
+                connection.execute("DETACH catalog")
+            aside.replace(target)
+        except duckdb.Error as error:
+            raise StoreError(f"the catalog could not be published: {error}") from None
 
 
 def _write_declarations(
-    connection: duckdb.DuckDBPyConnection, tables: Mapping[str, Table], study: Declarations
+    connection: duckdb.DuckDBPyConnection,
+    tables: Mapping[str, Table],
+    snapshots: Mapping[str, Snapshot],
+    study: Declarations,
 ) -> None:
     connection.execute("CREATE SCHEMA raw")
     positions = {phase: position for position, phase in enumerate(study.phases)}
@@ -98,8 +101,8 @@ def _write_declarations(
             for i, name in enumerate(("family", "phase", "image_type", "feature_set_id"))
         },
         "table_versions": {
-            "table_name": pa.array(list(tables), pa.string()),
-            "version": pa.array([t.log_version for t in tables.values()], pa.int64()),
+            "table_name": pa.array(list(snapshots), pa.string()),
+            "version": pa.array([s.version for s in snapshots.values()], pa.int64()),
         },
     }
     for name, columns in content.items():
@@ -112,38 +115,3 @@ def _write_declarations(
         "?::BOOLEAN AS synthetic, ?::VARCHAR AS tables_folder, ?::TIMESTAMPTZ AS published_at",
         [study.name, study.digest, study.synthetic, folder, now()],
     )
-
-
-def _scan(table: Table) -> str:
-    """SELECT over the live files, or over nothing with the right columns."""
-    live = table.files()
-    spec = TABLES[table.spec.name]
-    if not live:
-        columns = ", ".join(
-            f'CAST(NULL AS {_sql_type(kind)}) AS "{name}"' for name, (kind, _) in spec.columns.items()
-        )
-        return f"SELECT {columns} WHERE false"
-    names = "*" if spec.name == "clinical" else ", ".join(f'"{name}"' for name in spec.columns)
-    paths = ", ".join(_literal(path) for path in live)
-    partitioned = ""
-    if spec.partition_by:
-        kinds = ", ".join(f"'{column}': VARCHAR" for column in spec.partition_by)
-        partitioned = f", hive_partitioning = true, hive_types = {{{kinds}}}"
-    return f"SELECT {names} FROM read_parquet([{paths}], union_by_name = true{partitioned})"  # noqa: S608
-
-
-def _literal(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    if pa.types.is_list(kind):
-        return f"{_sql_type(kind.value_type)}[]"
-    simple = {
-        pa.string(): "VARCHAR",
-        pa.float64(): "DOUBLE",
-        pa.float32(): "FLOAT",
-        pa.int64(): "BIGINT",
-        pa.bool_(): "BOOLEAN",
-    }
-    return "TIMESTAMPTZ" if pa.types.is_timestamp(kind) else simple[kind]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 
     from mvi_ray.store.catalog import Declarations
 
-# Delta decodes `%20` and refuses the other signs; DuckDB
-# takes a ? for the end of a path and reads `phase=AP` as a partition.
-_MISREAD = re.compile(r"[\[\]^|?\\]|%[0-9A-Fa-f]{2}|/(phase|region)=")
+# Delta decodes `%20` and refuses the other signs; DuckDB takes a ? for the end of a path and
+# reads a folder `reader=R9` as a partition with that column.
+_MISREAD = re.compile(r"[\[\]^|?\\]|%[0-9A-Fa-f]{2}|/[^/=]+=")
 
 _EMPTY = "the store is empty; run `mvi ingest` first"
 
@@ -47,7 +46,7 @@ class Store:
         if _MISREAD.search(str(self.root)):
             raise StoreError(
                 f"a store cannot lie under {self.root}; rename the folders that have "
-                "[ ] ^ | ? \\, a code such as %20, or phase= in their names"
+                "[ ] ^ | ? \\ =, or a code such as %20, in their names"
             )
 
     @cached_property
@@ -55,17 +54,21 @@ class Store:
         """Every table by name, whether written or not."""
         return {name: Table(self.root / "tables" / name, spec) for name, spec in TABLES.items()}
 
-    def pinned(self, copy: Path) -> Store:
+    def pinned(self, catalog: Path, study: Declarations) -> Store:
         """The store as it is now, whatever is committed while it is read.
 
         Args:
-            copy: where the catalog is copied to. Its views name files, and a commit leaves the
-                files of earlier versions where they are.
+            catalog: where a catalog of its own is published. Its views name files, and a commit
+                leaves the files of earlier versions where they are.
+            study: what is current.
+
+        Raises:
+            StoreError: nothing was ever written.
         """
-        if not self.catalog.exists():
+        if not self.root.is_dir():
             raise StoreError(_EMPTY)
-        shutil.copyfile(self.catalog, copy)
-        return Store(self.root, copy)
+        publish_catalog(catalog, self.tables, study)
+        return Store(self.root, catalog)
 
     def versions(self) -> dict[str, int]:
         """Version of each table that the catalog shows; tables never written are absent."""

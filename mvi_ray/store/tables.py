@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,19 @@ _ATTEMPTS = 8
 def now() -> datetime:
     """The present moment in UTC."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A table at one moment.
+
+    Args:
+        version: of the Delta table; None when nothing was ever written.
+        files: absolute paths of its live Parquet files, sorted.
+    """
+
+    version: int | None
+    files: tuple[str, ...]
 
 
 class Table:
@@ -97,16 +111,40 @@ class Table:
         names = (self.folder / "_delta_log").glob("*.json") if self.exists else ()
         return max((int(n.stem) for n in names if n.stem.isdigit()), default=None)
 
-    def files(self) -> list[str]:
-        """Absolute paths of the live Parquet files, sorted.
+    def snapshot(self) -> Snapshot:
+        """Version and live files of one moment.
 
         A glob over the folder would also find files that a merge or a compaction replaced.
         """
         if not self.exists:
-            return []
+            return Snapshot(None, ())
+        table = self.open()
         # Not `file_uris()`, which escapes spaces and umlauts of the folder.
-        paths = pa.table(self.open().get_add_actions()).column("path").to_pylist()
-        return sorted(str(self.folder / path) for path in paths)
+        paths = pa.table(table.get_add_actions()).column("path").to_pylist()
+        return Snapshot(table.version(), tuple(sorted(str(self.folder / path) for path in paths)))
+
+    def files(self) -> list[str]:
+        """Absolute paths of the live Parquet files, sorted."""
+        return list(self.snapshot().files)
+
+    def scan(self, files: Sequence[str]) -> str:
+        """SQL over live files, or over nothing with the right columns."""
+        if not files:
+            columns = ", ".join(
+                f'CAST(NULL AS {_sql_type(kind)}) AS "{name}"'
+                for name, (kind, _) in self.spec.columns.items()
+            )
+            return f"SELECT {columns} WHERE false"
+        # The clinical table has the columns of the study; all others have their own.
+        open_ended = self.spec.name == "clinical"
+        names = "*" if open_ended else ", ".join(f'"{name}"' for name in self.spec.columns)
+        paths = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
+        # Only the table's own folders are partitions, not a folder of the user's named centre=A.
+        partitioned = "hive_partitioning = false"
+        if self.spec.partition_by:
+            kinds = ", ".join(f"'{column}': VARCHAR" for column in self.spec.partition_by)
+            partitioned = f"hive_partitioning = true, hive_types = {{{kinds}}}"
+        return f"SELECT {names} FROM read_parquet([{paths}], union_by_name = true, {partitioned})"  # noqa: S608
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, or replace those with the same keys; of two given rows the last one stays."""
@@ -168,19 +206,14 @@ class Table:
         import duckdb
 
         files = self.files()
-        schema = self.spec.schema
         if not files:
-            empty = schema.empty_table()
+            empty = self.spec.schema.empty_table()
             return empty if columns is None else empty.select(list(columns))
         chosen = "*" if columns is None else ", ".join(f'"{c}"' for c in columns)
         # Reading through DuckDB: deltalake's own reader aborted the interpreter at exit.
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            query = (
-                f"SELECT {chosen} FROM read_parquet(?, hive_partitioning = true, "  # noqa: S608 - own names
-                "hive_types_autocast = false, union_by_name = true)"
-            )
-            return connection.sql(query, params=[files]).to_arrow_table()
+            return connection.sql(f"SELECT {chosen} FROM ({self.scan(files)})").to_arrow_table()  # noqa: S608
 
     def _commit(self, action: Any) -> None:
         """Run a commit; when another writer was quicker, wait and try again."""
@@ -197,3 +230,16 @@ class Table:
                 time.sleep(random.uniform(0.05, 0.1) * 2**attempt)  # noqa: S311 - spreads writers
             else:
                 return
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    simple = {
+        pa.string(): "VARCHAR",
+        pa.float64(): "DOUBLE",
+        pa.float32(): "FLOAT",
+        pa.int64(): "BIGINT",
+        pa.bool_(): "BOOLEAN",
+    }
+    return "TIMESTAMPTZ" if pa.types.is_timestamp(kind) else simple[kind]

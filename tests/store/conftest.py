@@ -27,9 +27,9 @@ class Rows:
         return {**row, "input_digest": "image:mask", "glcm_Contrast": value, **changes}
 
     def dlr(self, **changes: Any) -> dict[str, Any]:
-        """A row of `dlr` with an embedding of two values."""
+        """A row of `dlr`; its embedding begins with 0.5 and -0.25."""
         row = {**self.voi(), "feature_set_id": "dlr", "input_digest": "image:mask"}
-        return {**row, "embedding": [0.5, -0.25], "trial_weights": False, **changes}
+        return {**row, "embedding": [0.5, -0.25] + [0.0] * 510, "trial_weights": False, **changes}
 
     def image(self, patient: str = "P1", phase: str = "AP", digest: str = "image") -> dict[str, Any]:
         """A row of `images`."""

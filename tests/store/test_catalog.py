@@ -17,7 +17,7 @@ with duckdb.connect(sys.argv[1], read_only=True) as connection:
     before = connection.sql(loaded).fetchall()
     answer = {
         "coverage": connection.sql("SELECT state, count(*) FROM coverage GROUP BY ALL").fetchall(),
-        "features": connection.sql("SELECT feature, value FROM features ORDER BY feature").fetchall(),
+        "features": connection.sql("SELECT feature, value FROM features WHERE value != 0 ORDER BY feature").fetchall(),
         "more": connection.sql(loaded).fetchall() != before,
         "foreign": sorted(m for m in sys.modules if m.split(".")[0] in ("mvi_ray", "deltalake", "pyarrow")),
     }
@@ -62,7 +62,23 @@ def test_an_empty_store_answers_every_view(store, study):
     for name in names:
         assert store.query(f"SELECT * FROM {name}").num_rows == 0
     assert "glcm_Contrast" in store.query("FROM cr").column_names
-    assert store.query("FROM dlr_all").schema.field("embedding").type.value_type == "float"
+    embedding = store.query("FROM dlr_all").schema.field("embedding").type
+    assert (embedding.value_type, embedding.list_size) == ("float", 512)
+
+
+def test_nearest_patients_by_embedding_are_one_query(filled, study, rows):
+    """Embeddings are arrays of known length, as DuckDB's distances want them."""
+    filled.tables["masks"].write([rows.mask(patient_id="P2")])
+    filled.tables["dlr"].write([rows.dlr(patient_id="P2", embedding=[0.0] * 511 + [1.0])])
+    filled.publish(study)
+    query = (
+        "SELECT b.patient_id, array_cosine_distance(a.embedding, b.embedding) AS distance "
+        "FROM dlr_all AS a, dlr_all AS b WHERE a.patient_id = 'P1' ORDER BY distance"
+    )
+    assert filled.query(query).to_pylist() == [
+        {"patient_id": "P1", "distance": 0.0},
+        {"patient_id": "P2", "distance": 1.0},
+    ]
 
 
 def test_plain_duckdb_opens_the_catalog_in_another_process(filled, study, run_python):
@@ -71,6 +87,7 @@ def test_plain_duckdb_opens_the_catalog_in_another_process(filled, study, run_py
     done = run_python(_PLAIN_DUCKDB, str(filled.catalog))
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
+    assert filled.query("SELECT count(*) AS n FROM features").column(0).to_pylist() == [513]
     assert answer["features"] == [
         ["AP_intratumoral_dlr_000", 0.5],
         ["AP_intratumoral_dlr_001", -0.25],

@@ -5,8 +5,8 @@ ${chosen}
 long AS (
     SELECT
         patient_id, phase, region,
-        generate_subscripts(embedding, 1) AS position,
-        CAST(unnest(embedding) AS DOUBLE) AS value
+        generate_subscripts(CAST(embedding AS FLOAT[]), 1) AS position,
+        CAST(unnest(CAST(embedding AS FLOAT[])) AS DOUBLE) AS value
     FROM dlr
     SEMI JOIN chosen USING (patient_id, lesion)
     WHERE session = $session

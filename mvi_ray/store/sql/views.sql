@@ -18,7 +18,9 @@ FROM raw.feature_sets AS s;
 -- Every reader and every feature set ever computed.
 CREATE VIEW cr_all AS SELECT * FROM raw.cr;
 
-CREATE VIEW dlr_all AS SELECT * FROM raw.dlr;
+-- Arrays of known length, for array_cosine_distance and the like.
+CREATE VIEW dlr_all AS
+SELECT * REPLACE (CAST(embedding AS FLOAT[${dlr_values}]) AS embedding) FROM raw.dlr;
 
 -- A mask drawn on an image that was replaced since counts for nothing until it is ingested again.
 CREATE VIEW raw.current_masks AS
@@ -45,7 +47,7 @@ WHERE c.reader = (SELECT reader FROM raw.model_reader)
 
 CREATE VIEW dlr AS
 SELECT d.*
-FROM raw.dlr AS d
+FROM dlr_all AS d
 SEMI JOIN raw.current_feature_sets AS f
     ON f.family = 'DLR' AND f.phase = d.phase AND f.feature_set_id = d.feature_set_id
 SEMI JOIN raw.current_masks AS m
@@ -73,8 +75,8 @@ SELECT
 FROM (
     SELECT
         patient_id, session, phase, lesion, region, reader,
-        generate_subscripts(embedding, 1) - 1 AS position,
-        CAST(unnest(embedding) AS DOUBLE) AS value
+        generate_subscripts(CAST(embedding AS FLOAT[]), 1) - 1 AS position,
+        CAST(unnest(CAST(embedding AS FLOAT[])) AS DOUBLE) AS value
     FROM dlr
 );
 
