@@ -19,6 +19,7 @@ NEEDED = (
     ("mvi_ray.matrix", "sql/cr.sql"),
     ("mvi_ray.report", "templates/page.html"),
     ("mvi_ray.project", "template.yaml"),
+    ("mvi_ray.project", "sql/coverage.sql"),
 )
 
 

@@ -138,8 +138,9 @@ def status(as_json: _Json = False) -> None:
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT; '-' reads it from standard input.")],
     output: Annotated[
-        console.Output, typer.Option("--format", "-f", help="How to write the result.")
-    ] = console.Output.table,
+        console.Output | None,
+        typer.Option("--format", "-f", help="How to write the result; from the file's ending, else table."),
+    ] = None,
     to: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write instead of standard output.")
     ] = None,
@@ -155,7 +156,7 @@ def sql(
 
 @app.command()
 def train(
-    jobs: Annotated[int, typer.Option(min=1, envvar="MVI_JOBS", help="Processes that fit models.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, envvar="MVI_JOBS", help="Threads that fit models.")] = 1,
     as_json: _Json = False,
 ) -> None:
     """Fit and judge the study's models; write tables, figures and a page."""
@@ -199,6 +200,6 @@ def run() -> None:
     except MviError as error:
         console.error(error.message)
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.error("stopped; what was finished is kept, and the same command goes on from there")
-        sys.exit(130)
+    except OSError as error:
+        console.error(f"{error.strerror or error}; check the disk's free space and permissions")
+        sys.exit(1)

@@ -71,9 +71,23 @@ def _marks(*, synthetic: bool, trial: bool) -> None:
             _out().print(text, style="yellow")
 
 
+_STOPPED = "stopped; what was finished is kept, and the same command goes on from there"
+
+
 @contextmanager
 def progress(*, hide: bool = False) -> Iterator[Progress]:
-    """A bar with time left on a terminal, else a line of text every ten per cent."""
+    """A bar with time left on a terminal, else a line of text now and then; Ctrl-C ends in peace."""
+    try:
+        with _shown(hide=hide) as show:
+            yield show
+    except KeyboardInterrupt:
+        # Caught here, since Typer ends the process on it without a word.
+        error(_STOPPED)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def _shown(*, hide: bool) -> Iterator[Progress]:
     if hide or not sys.stderr.isatty():
         yield _Lines(hide)
         return
@@ -155,11 +169,14 @@ def _valid(content: Any) -> Any:
 
 def created(project: Project) -> None:
     """After `mvi init`."""
-    _out().print(
+    from rich.text import Text
+
+    text = (
         f"Wrote {project.folder / 'study.yaml'}.\n"
         "Next: read it through and set phases, outcome and models, then\n"
-        "  mvi ingest manifest.csv --clinical clinical.csv"
+        f"  mvi -C {project.folder} ingest manifest.csv --clinical clinical.csv"
     )
+    _out().print(Text(text))
 
 
 def _problems(problems: tuple[Problem, ...]) -> None:
@@ -173,7 +190,7 @@ def _problems(problems: tuple[Problem, ...]) -> None:
         table.add_column(name, overflow="fold")
     for one in sorted(problems, key=lambda p: (p.severity, p.line or 0)):
         mark = Text("left out", "red") if one.severity == "error" else Text("note", "yellow")
-        line = "" if one.line is None else str(one.line)
+        line = "" if one.line is None else f"{one.table} {one.line}"
         table.add_row(mark, line, *map(Text, (one.case, one.reason, one.way_out)))
     _out().print(table)
 
@@ -192,6 +209,7 @@ def ingested(summary: IngestSummary, *, as_json: bool) -> None:
         _out().print(
             f"{summary.left_out} left out: correct them and run the same command again.", style="red"
         )
+    _marks(synthetic=summary.synthetic, trial=False)
 
 
 def extracted(summary: ExtractSummary, *, as_json: bool) -> None:
@@ -205,7 +223,7 @@ def extracted(summary: ExtractSummary, *, as_json: bool) -> None:
     for voi, reason, way_out in summary.failures:
         _out().print(Text(f"{voi}: {reason}; {way_out}", "red"))
     if summary.planned == 0:
-        _out().print("Nothing to do: every feature of the study is in the store.")
+        _out().print(f"Nothing to compute: {summary.complete} of {summary.wanted} VOIs are complete.")
     else:
         _out().print(
             f"Computed {summary.computed} of {summary.planned} missing VOIs, {summary.values:,} values, "
@@ -217,6 +235,8 @@ def extracted(summary: ExtractSummary, *, as_json: bool) -> None:
             "see `mvi status`, or use --retry-failed.",
             style="red",
         )
+    if summary.absent:
+        _out().print(f"{summary.absent} VOIs have no image or no mask; see `mvi status`.", style="yellow")
     _marks(synthetic=summary.synthetic, trial=summary.trial_weights)
 
 
@@ -253,11 +273,22 @@ def status(found: Status, *, as_json: bool) -> None:
     _marks(synthetic=found.synthetic, trial=found.trial_weights)
 
 
-_CASE = ("patient_id", "session", "phase", "lesion", "region", "reader", "family")
+def _format(output: Output | None, to: Path | None) -> Output:
+    """The format asked for, or that of the file's ending."""
+    if output is not None or to is None:
+        return output or Output.table
+    try:
+        return Output(to.suffix.removeprefix(".").lower())
+    except ValueError:
+        endings = ", ".join(f".{one}" for one in Output if one is not Output.table)
+        raise UsageError(f"{to.name} has no ending of {endings}; name one with --format") from None
 
 
-def result(table: pa.Table, output: Output, to: Path | None) -> None:
+def result(table: pa.Table, output: Output | None, to: Path | None) -> None:
     """Write a query's result to stdout or a file."""
+    output = _format(output, to)
+    # JSON objects hold a name once; `a` and `a_1` lose nothing.
+    table = table.rename_columns(_distinct(table.column_names))
     if output is Output.parquet and to is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal; name a file with --output")
     try:
@@ -302,6 +333,16 @@ def _flat(table: pa.Table) -> pa.Table:
             ]
             table = table.set_column(index, column.name, pa.array(cells, pa.string()))
     return table
+
+
+def _distinct(names: list[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        candidate, number = name, 1
+        while candidate in found:
+            candidate, number = f"{name}_{number}", number + 1
+        found.append(candidate)
+    return found
 
 
 _SHOWN = 200

@@ -44,7 +44,7 @@ def run_cr(
     """Compute units in tasks of one core each, the largest first; results as they come.
 
     Ray's own retries are off: it cannot tell a poisoned VOI from a lost machine. A unit whose
-    worker dies is tried again VOI by VOI, and what dies twice is reported as a failure. An
+    worker dies is tried again VOI by VOI, and what is lost twice, the second time alone, is reported as a failure. An
     empty list comes about once a second while nothing is ready, so that the caller can commit.
     """
     task = ray.remote(num_cpus=1, max_retries=0, max_calls=_CALLS_OF_ONE_WORKER)(compute_cr)

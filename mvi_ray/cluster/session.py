@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -79,6 +81,7 @@ def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator
 
         try:
             _start(target, cpus, folder)
+            _stop_as_on_ctrl_c()
             offered = ray.cluster_resources()
             yield Resources(int(offered.get("CPU", 1)), int(offered.get("GPU", 0)))
         finally:
@@ -148,6 +151,22 @@ def _start(target: str, cpus: int | None, folder: str | None) -> None:
             _LOG.warning("Ray did not start in time; trying once more")
         else:
             return
+
+
+def _stop_as_on_ctrl_c() -> None:
+    """Let a batch system's SIGTERM and a closed terminal's SIGHUP end the work like Ctrl-C.
+
+    After Ray's start, which sets a handler of its own that ends without a commit.
+    """
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+        # A command under nohup goes on when its terminal closes.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, stop)
 
 
 @contextmanager

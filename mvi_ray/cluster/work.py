@@ -71,10 +71,11 @@ class EmbeddingWorker:
         from mvi_ray.extract.dlr import Embedder
         from mvi_ray.extract.threads import pin_threads
 
-        pin_threads(1)
         self._settings = settings
         self._trial = source.trial
         self._embedder = Embedder(source, settings)
+        # After torch is there: before, it would not be reached.
+        pin_threads(1)
 
     def compute(self, units: Sequence[Unit]) -> list[VoiResult]:
         """Embeddings of all VOIs of some images."""

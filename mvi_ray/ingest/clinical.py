@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mvi_ray.errors import ManifestError
@@ -57,7 +57,8 @@ def read_clinical(path: Path, clinical: Clinical) -> ClinicalTable:
             Problem(
                 "warning",
                 f"{len(extra)} columns of the clinical table are not declared and were not stored",
-                "name those you need under clinical.variables: " + ", ".join(extra[:10]),
+                "name those you need under clinical.variables and ingest the table again: "
+                + ", ".join(extra[:10]),
                 line=1,
             )
         )
@@ -76,10 +77,10 @@ def read_clinical(path: Path, clinical: Clinical) -> ClinicalTable:
                 row[name] = _value(name, cells[name], clinical, table.delimiter)
             except ValueError as error:
                 row[name] = None
-                reason, _, way_out = str(error).rpartition("; ")
+                reason, _, way_out = str(error).partition("; ")
                 problems.append(Problem("error", reason, way_out, line=line, patient_id=patient))
         rows.append(row)
-    return ClinicalTable(tuple(rows), tuple(problems))
+    return ClinicalTable(tuple(rows), tuple(replace(p, table="clinical") for p in problems))
 
 
 def _missing_column(name: str, clinical: Clinical) -> Problem:
@@ -112,7 +113,7 @@ def _value(name: str, text: str, clinical: Clinical, delimiter: str) -> Clinical
         return None
     if name == clinical.outcome:
         if text not in _OUTCOME:
-            raise ValueError(f"outcome {name} is {text!r}; write 0 or 1, or leave it blank")
+            raise ValueError(f"outcome {name} is neither 0 nor 1; correct it, or leave it blank")
         return _OUTCOME[text]
     if name == clinical.centre:
         return text
@@ -122,13 +123,13 @@ def _value(name: str, text: str, clinical: Clinical, delimiter: str) -> Clinical
 def _variable(name: str, text: str, variable: Variable, delimiter: str) -> float | str:
     if variable.kind == "categorical":
         if text not in variable.levels:
-            raise ValueError(f"{name} is {text!r}; its levels are {', '.join(variable.levels)}")
+            raise ValueError(f"{name} is none of its levels; they are {', '.join(variable.levels)}")
         return text
     # A decimal comma is how half of Europe's spreadsheets write numbers, and these separate
     # cells by semicolons; elsewhere 1,234 may as well be more than a thousand.
     if delimiter != ";" and _THOUSANDS.fullmatch(text):
-        raise ValueError(f"{name} is {text!r}, which can be read in two ways; write it without the comma")
+        raise ValueError(f"{name} has a comma that can be read in two ways; write it without")
     number = float(text.replace(",", ".")) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{name} is {text!r}; write a number, or leave it blank")
+        raise ValueError(f"{name} is no number; write one, or leave it blank")
     return number

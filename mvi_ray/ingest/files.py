@@ -59,7 +59,9 @@ class LabelMap:
             raise MaskError("mask is empty; draw the tumour, or remove the line")
         if label not in labels:
             shown = ", ".join(map(str, labels[:8])) + (" …" if len(labels) > 8 else "")
-            raise MaskError(f"label {label} does not occur in the mask, which holds {shown}; set the label")
+            raise MaskError(
+                f"label {label} does not occur in the mask, which holds {shown}; name one in the column label"
+            )
         return Mask((self.array == label).astype(np.uint8), self.geometry)
 
     def label_of(self, segment: str) -> int:
@@ -69,9 +71,10 @@ class LabelMap:
             MaskError: the file names no segments, or not this one, or several so.
         """
         if segment not in self.segments:
-            there = ", ".join(sorted(self.segments)) or "none"
             raise MaskError(
-                f"segment {segment!r} is not in the mask, which names {there}; correct the segment"
+                # Names of segments are free text, and may be a patient's.
+                f"segment {segment!r} is not among the {len(self.segments)} that the mask names; "
+                "correct the segment, or give the label"
             )
         labels = self.segments[segment]
         if len(labels) > 1:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from mvi_ray.study import Study
 
+NO_IMAGE = "no image of this phase in the manifest"
+
 _Label = Annotated[int, Field(ge=1)]
 
 
@@ -66,7 +68,7 @@ class ManifestRow(BaseModel):
         return self.patient_id, self.session, self.phase
 
     @property
-    def case(self) -> dict[str, str]:
+    def case(self) -> dict[str, Any]:
         """The case, for a problem."""
         return {
             "patient_id": self.patient_id,
@@ -110,7 +112,9 @@ def read_manifest(path: Path, study: Study) -> Manifest:
     problems: list[Problem] = []
     for column in table.columns:
         if column not in known:
-            near = get_close_matches(column.lower(), known, n=1, cutoff=0.75)
+            # A column that is there cannot be the one that was meant.
+            absent = [name for name in known if name not in table.columns]
+            near = get_close_matches(column.lower(), absent, n=1, cutoff=0.75)
             if near:
                 raise ManifestError(f"manifest: unknown column {column!r}; did you mean {near[0]!r}?")
             problems.append(
@@ -207,7 +211,7 @@ def _missing_phases(
     return [
         Problem(
             "warning",
-            "no image of this phase in the manifest",
+            NO_IMAGE,
             "models that need the phase leave the patient out",
             patient_id=patient,
             session=session,

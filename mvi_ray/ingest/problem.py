@@ -17,7 +17,8 @@ class Problem:
         severity: ``error``: the case was left out; ``warning``: it was taken as it is.
         reason: what was found.
         way_out: what to do about it.
-        line: line of the manifest or clinical table, counted from 1 with the header.
+        line: line of the table, counted from 1 with the header.
+        table: which file the line is of.
         patient_id, session, phase, lesion, region, reader: as far as the case is known.
     """
 
@@ -31,6 +32,7 @@ class Problem:
     lesion: str | None = None
     region: str | None = None
     reader: str | None = None
+    table: Literal["manifest", "clinical"] = "manifest"
 
     @classmethod
     def of(cls, error: MviError, **case: Any) -> Self:

@@ -60,7 +60,7 @@ def assemble(
     """
     spec = study.models.fit[name]
     patients = list(cohorts.members)
-    parts: list[tuple[list[str], Values, npt.NDArray[np.bool_]]] = []
+    parts: list[_Part] = []
     for family in spec.families:
         if family == "CR":
             parts.append(_cr(store, study, spec, patients, image_types))
@@ -68,23 +68,45 @@ def assemble(
             parts.append(_dlr(store, study, spec, patients))
     if spec.clinical:
         parts.append(_clinical(study, spec, patients, cohorts))
-    complete = [all(whole) for whole in zip(*(part[2] for part in parts), strict=True)]
+    has = np.concatenate([part.has for part in parts], axis=1)
+    complete = [all(line) for line in has.tolist()]
     incomplete = tuple(p for p, whole in zip(patients, complete, strict=True) if not whole)
     kept = [p for p, whole in zip(patients, complete, strict=True) if whole]
     if not any(cohorts.members[p] == "train" for p in kept):
+        training = np.array([cohorts.members[p] == "train" for p in patients])
+        blocks = [block for part in parts for block in part.blocks]
+        absent = [b for b, any_has in zip(blocks, has[training].any(axis=0), strict=True) if not any_has]
+        what = f" (none has {absent[0]})" if absent else ""
         raise MatrixError(
-            f"{name}: no patient of the training cohort has all of its features; "
-            "run `mvi extract`, and see `mvi status`"
+            f"{name}: no patient of the training cohort has all of its features{what}; "
+            "run `mvi extract`, and see `mvi status` for what is absent"
         )
     matrix = Matrix(
         name,
         tuple(kept),
-        tuple(column for part in parts for column in part[0]),
-        np.concatenate([part[1][complete] for part in parts], axis=1),
+        tuple(column for part in parts for column in part.columns),
+        np.concatenate([part.values[complete] for part in parts], axis=1),
         np.array([cohorts.outcome[p] for p in kept], dtype=np.int8),
         np.array([cohorts.members[p] for p in kept]),
     )
     return Assembled(matrix, incomplete)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Columns of one family, or the clinical ones.
+
+    Args:
+        columns: names.
+        values: shape (patients, columns).
+        blocks: what is stored together, in words.
+        has: shape (patients, blocks), whether the patient has the block.
+    """
+
+    columns: list[str]
+    values: Values
+    blocks: list[str]
+    has: npt.NDArray[np.bool_]
 
 
 def _phases(study: Study, spec: ModelSpec) -> list[str]:
@@ -115,7 +137,7 @@ def _rows(store: Store, study: Study, spec: ModelSpec, name: str, values: str = 
 
 def _cr(
     store: Store, study: Study, spec: ModelSpec, patients: list[str], image_types: Sequence[str]
-) -> tuple[list[str], Values, npt.NDArray[np.bool_]]:
+) -> _Part:
     values = ", ".join(f"avg({feature}) AS {feature}" for feature in CR_FEATURES)
     table = _rows(store, study, spec, "cr.sql", values)
     blocks = [
@@ -130,12 +152,10 @@ def _cr(
     takes = {image: [place[f] for f in features_of(image)] for image in image_types}
     keys = list(zip(*(table.column(k).to_pylist() for k in ("phase", "region", "image_type")), strict=True))
     starts = _starts([(key, len(names)) for key, names in blocks])
-    return (columns, *_scatter(table, patients, keys, starts, len(columns), numbers, takes))
+    return _Part(columns, *_scatter(table, patients, keys, starts, len(columns), numbers, takes))
 
 
-def _dlr(
-    store: Store, study: Study, spec: ModelSpec, patients: list[str]
-) -> tuple[list[str], Values, npt.NDArray[np.bool_]]:
+def _dlr(store: Store, study: Study, spec: ModelSpec, patients: list[str]) -> _Part:
     table = _rows(store, study, spec, "dlr.sql")
     blocks = [(phase, region, None) for phase in _phases(study, spec) for region in _regions(study, spec)]
     columns = [f"{p}_{r}_dlr_{i:03d}" for p, r, _ in blocks for i in range(DLR_VALUES)]
@@ -144,7 +164,8 @@ def _dlr(
     pairs = zip(*(table.column(k).to_pylist() for k in ("phase", "region")), strict=True)
     keys = [(phase, region, None) for phase, region in pairs]
     starts = _starts([(key, DLR_VALUES) for key in blocks])
-    return (columns, *_scatter(table, patients, keys, starts, len(columns), numbers, {None: slice(None)}))
+    takes = {None: slice(None)}
+    return _Part(columns, *_scatter(table, patients, keys, starts, len(columns), numbers, takes))
 
 
 def _numbers(table: pa.Table, column: str) -> Values:
@@ -168,23 +189,22 @@ def _scatter(
     width: int,
     numbers: Values,
     takes: dict[Any, Any],
-) -> tuple[Values, npt.NDArray[np.bool_]]:
-    """Put each row's numbers into its patient's line; say whose line has every block."""
+) -> tuple[Values, list[str], npt.NDArray[np.bool_]]:
+    """Put each row's numbers into its patient's line; say which blocks each line has."""
     line = {patient: at for at, patient in enumerate(patients)}
     values = np.full((len(patients), width), np.nan)
-    seen = np.zeros(len(patients), dtype=np.int64)
+    block = {key: at for at, key in enumerate(starts)}
+    has = np.zeros((len(patients), len(starts)), dtype=bool)
     for row, (patient, key) in enumerate(zip(table.column("patient_id").to_pylist(), keys, strict=True)):
         if patient not in line or key not in starts:
             continue
         begin, end = starts[key]
         values[line[patient], begin:end] = numbers[row, takes[key[-1]]]
-        seen[line[patient]] += 1
-    return values, seen == len(starts)
+        has[line[patient], block[key]] = True
+    return values, [" ".join(part or "embedding" for part in key) for key in starts], has
 
 
-def _clinical(
-    study: Study, spec: ModelSpec, patients: list[str], cohorts: Cohorts
-) -> tuple[list[str], Values, npt.NDArray[np.bool_]]:
+def _clinical(study: Study, spec: ModelSpec, patients: list[str], cohorts: Cohorts) -> _Part:
     """Continuous variables as they are; a categorical one as a column for each other level."""
     columns: list[str] = []
     numbers: list[list[float]] = []
@@ -200,5 +220,5 @@ def _clinical(
             numbers.append([np.nan if cell is None else float(cell == level) for cell in cells])
     values = np.array(numbers, dtype=np.float64).T
     # A missing value is imputed inside the folds; a patient without any clinical value is not.
-    known: npt.NDArray[np.bool_] = ~np.isnan(values)
-    return columns, values, np.asarray(known.any(axis=1), dtype=bool)
+    has = np.array([[not all(np.isnan(line))] for line in values], dtype=bool)
+    return _Part(columns, values, ["clinical values"], has)

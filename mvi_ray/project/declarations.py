@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvi_ray.errors import WeightsError
+from mvi_ray.errors import UsageError, WeightsError
 from mvi_ray.extract.cr import cr_feature_sets, image_type_names
 from mvi_ray.extract.dlr import dlr_feature_set
 from mvi_ray.extract.weights import KINETICS, KINETICS_SHA256, RANDOM, WeightsSource, resolve
@@ -43,6 +44,12 @@ def weights_source(project: Project, file: Path | None = None) -> WeightsSource 
         return None
     named = settings.weights
     if named not in (KINETICS, RANDOM):
+        if file is not None:
+            # Another command would not know of the flag and take the study's own file.
+            raise UsageError(
+                "--weights is given, and the study names weights of its own; "
+                "name the file in families.dlr.weights"
+            )
         named = str(project.folder / Path(named).expanduser())
     return resolve(named, file)
 
@@ -59,7 +66,9 @@ def declarations(project: Project, weights: WeightsSource | None = None) -> Decl
     last: str | None = None
     if weights is None:
         try:
-            weights = weights_source(project)
+            # The variable holds for every command; a flag for its own.
+            named = os.environ.get("MVI_WEIGHTS")
+            weights = weights_source(project, Path(named) if named else None)
         except WeightsError:
             last = _last_embeddings(project)
     expected = {}

@@ -9,6 +9,7 @@ from mvi_ray.project.extraction import ExtractSummary
 from mvi_ray.project.ingestion import IngestSummary
 from mvi_ray.project.project import Project
 from mvi_ray.project.training import TrainSummary
+from mvi_ray.study import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,11 +36,19 @@ def run_demo(folder: Path, patients: int | None, seed: int, progress: Progress) 
     from mvi_ray.demo.cohort import make_cohort
 
     count = patients or PATIENTS
-    label = f"patients {count}, seed {seed}\n"
+    label = f"Synthetic cohort made by `mvi demo`: {count} patients, seed {seed}.\n"
     mark = folder / "demo.txt"
     if not mark.exists():
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty; name a new directory for the demo")
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.write_text(label, encoding="utf-8")
+    elif mark.read_text(encoding="utf-8") != label:
+        raise UsageError(f"{folder} holds a demo of another size or seed; name a new directory")
+    if not (folder / FILE_NAME).exists():
+        # The study file is written last: without it the making of the cohort was interrupted.
+        for name in ("manifest.csv", "clinical.csv"):
+            (folder / name).unlink(missing_ok=True)
         make_cohort(
             folder,
             patients=count,
@@ -48,9 +57,6 @@ def run_demo(folder: Path, patients: int | None, seed: int, progress: Progress) 
                 "make cohort", done, total, f"{done} of {total} synthetic patients"
             ),
         )
-        mark.write_text(label, encoding="utf-8")
-    elif mark.read_text(encoding="utf-8") != label:
-        raise UsageError(f"{folder} holds a demo of another size or seed; name a new directory")
     project = Project(folder)
     yield project.ingest(folder / "manifest.csv", folder / "clinical.csv", progress=progress)
     yield project.extract(progress=progress)

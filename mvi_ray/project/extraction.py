@@ -6,9 +6,10 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 
-from mvi_ray.errors import UsageError
+from mvi_ray.errors import StoreError, UsageError
 from mvi_ray.project.declarations import declarations, feature_sets, weights_source
 from mvi_ray.project.planning import Plan, make_plan, settings_digests
 from mvi_ray.project.progress import Progress, silent
@@ -64,6 +65,8 @@ class ExtractSummary:
         duration_s: seconds from plan to last commit.
         problems: regions that could not be made.
         failures: VOI in words, reason and way out of each failure.
+        wanted, complete, absent: VOIs of the modelling reader that the study wants, that have
+            every value, and that have no image or mask; counted for each family asked for.
     """
 
     planned: int = 0
@@ -76,6 +79,9 @@ class ExtractSummary:
     duration_s: float = 0.0
     problems: tuple[Problem, ...] = ()
     failures: list[tuple[str, str, str]] = field(default_factory=list)
+    wanted: int = 0
+    complete: int = 0
+    absent: int = 0
 
     @property
     def left_out(self) -> int:
@@ -89,6 +95,9 @@ class ExtractSummary:
             "computed": self.computed,
             "failed": self.failed,
             "quarantined": self.quarantined,
+            "wanted": self.wanted,
+            "complete": self.complete,
+            "absent": self.absent,
             "values": self.values,
             "trial_weights": self.trial_weights,
             "synthetic": self.synthetic,
@@ -108,6 +117,8 @@ def extract(project: Project, options: Options, progress: Progress | None = None
         ClusterError: Ray cannot be started or reached.
     """
     begin = time.perf_counter()
+    if not project.store.root.is_dir():
+        raise StoreError("the store is empty; run `mvi ingest` first")
     families = _families(project, options.families)
     weights = weights_source(project, options.weights) if "DLR" in families else None
     summary = ExtractSummary(synthetic=project.study.synthetic)
@@ -130,8 +141,15 @@ def extract(project: Project, options: Options, progress: Progress | None = None
             finally:
                 # Also after Ctrl-C: what is computed is kept.
                 committer.close()
+        _count_coverage(project, families, summary)
     summary.duration_s = time.perf_counter() - begin
     return summary
+
+
+def _count_coverage(project: Project, families: tuple[str, ...], summary: ExtractSummary) -> None:
+    query = files("mvi_ray.project").joinpath("sql/totals.sql").read_text(encoding="utf-8")
+    (row,) = project.store.query(query, {"families": list(families)}).to_pylist()
+    summary.wanted, summary.complete, summary.absent = row["wanted"], row["complete"], row["absent"]
 
 
 def _families(project: Project, asked: Sequence[str] | None) -> tuple[str, ...]:
@@ -208,14 +226,19 @@ def _follow(
     vois = sum(len(unit.vois) for unit in units)
     task = f"extract {family}"
     done, count, failed = 0.0, 0, 0
-    progress(task, 0.0, total, f"0 of {vois} VOIs")
+    note = f"0 of {vois} VOIs"
+    begin = time.monotonic()
+    progress(task, 0.0, total, note)
     for batch in results:
         committer.add(family, batch)
         done += sum(result.voi.cost for result in batch)
         count += len(batch)
         failed += sum(result.failure is not None for result in batch)
-        note = f"{count} of {vois} VOIs" + (f", {failed} failed" if failed else "")
-        progress(task, done, total, note)
+        rate = 60 * count / max(time.monotonic() - begin, 1e-9)
+        note = f"{count} of {vois} VOIs, {rate:.1f}/min" + (f", {failed} failed" if failed else "")
+        progress(task, min(done, total), total, note)
+    # Sums of shares need not meet their total to the last bit; the bar must.
+    progress(task, total, total, note)
 
 
 class _Committer:

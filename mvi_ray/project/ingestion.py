@@ -18,6 +18,7 @@ from mvi_ray.ingest.problem import Problem
 from mvi_ray.project.problems import record_problems
 from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.regions import region_row
+from mvi_ray.project.remarks import orphans, unmatched, with_store
 from mvi_ray.store.tables import now
 from mvi_ray.store.volumes import save_volume
 
@@ -40,6 +41,7 @@ class IngestSummary:
         patients, images, masks: stored in this call; masks count derived regions.
         clinical: patients with clinical values after this call.
         problems: what was left out (errors) or is worth a look (warnings).
+        synthetic: whether the images are made by a program.
     """
 
     patients: int
@@ -47,6 +49,7 @@ class IngestSummary:
     masks: int
     clinical: int
     problems: tuple[Problem, ...]
+    synthetic: bool = False
 
     @property
     def left_out(self) -> int:
@@ -61,6 +64,7 @@ class IngestSummary:
             "masks": self.masks,
             "clinical": self.clinical,
             "left_out": self.left_out,
+            "synthetic": self.synthetic,
             "problems": [p.to_json() for p in self.problems],
         }
 
@@ -86,13 +90,19 @@ def ingest(
         if rows is not None:
             counts.problems.extend(rows.problems)
             _store_images(project, rows, counts, progress or silent)
-        with_clinical = 0
         if table is not None:
             counts.problems.extend(table.problems)
-            with_clinical = _store_clinical(project, table, counts)
+            _store_clinical(project, table, counts)
+        counts.problems.extend(unmatched(project.store))
         project.publish()
+    with_clinical = project.store.tables["clinical"].read(["patient_id"]).num_rows
     return IngestSummary(
-        len(counts.patients), counts.images, counts.masks, with_clinical, tuple(counts.problems)
+        len(counts.patients),
+        counts.images,
+        counts.masks,
+        with_clinical,
+        tuple(counts.problems),
+        study.synthetic,
     )
 
 
@@ -114,18 +124,19 @@ def _store_images(project: Project, manifest: Manifest, counts: _Counts, progres
     }
     for number, (case, new_image, new_masks) in enumerate(_converted(project, manifest, time), start=1):
         counts.problems.extend(case.problems)
+        _drop_replaced(project, case.problems)
         if new_image is not None:
             images.append(new_image)
             masks.extend(new_masks)
             counts.patients.add(case.patient_id)
             counts.images += 1
             counts.masks += len(new_masks)
-            _drop_failed_regions(project, case.problems)
         if len(images) >= _COMMIT_EVERY:
             _commit(project, images, masks, centres, time)
         progress("ingest", number, total, f"{number} of {total} images")
     _commit(project, images, masks, centres, time)
-    counts.problems.extend(_orphans(project, counts.patients))
+    counts.problems.extend(orphans(project.store, counts.patients))
+    counts.problems = with_store(project.store, counts.problems)
     patients = {key[0] for key in manifest.groups}
     patients.update(p.patient_id for p in manifest.problems if p.patient_id is not None)
     record_problems(project.store.tables["quarantine"], counts.problems, patients)
@@ -210,38 +221,27 @@ def _commit(
     masks.clear()
 
 
-def _drop_failed_regions(project: Project, problems: tuple[Problem, ...]) -> None:
-    """A region that cannot be made from the new mask must not live on from the old one."""
-    for problem in problems:
-        if problem.severity == "error" and problem.region is not None:
-            names = ("patient_id", "session", "phase", "lesion", "region", "reader")
-            key = {name: str(getattr(problem, name)) for name in names}
-            project.store.tables["masks"].delete(key)
+def _drop_replaced(project: Project, problems: tuple[Problem, ...]) -> None:
+    """What cannot be read any more must not live on, in models least of all, from an earlier ingest.
 
-
-def _orphans(project: Project, patients: set[str]) -> list[Problem]:
-    """Masks that were drawn on an image which this ingest has replaced."""
+    Only the entries go. Files and values stay, and count again when the same image or mask
+    is ingested again.
+    """
     tables = project.store.tables
-    key = ("patient_id", "session", "phase")
-    current = {
-        tuple(row[k] for k in key): row["image_digest"]
-        for row in tables["images"].read([*key, "image_digest"]).to_pylist()
-    }
-    columns = [*key, "lesion", "region", "reader", "image_digest"]
-    return [
-        Problem(
-            "error",
-            "the mask was drawn on an image that has since been replaced",
-            "ingest the mask again with the new image",
-            **{name: row[name] for name in columns[:-1]},
-        )
-        for row in tables["masks"].read(columns).to_pylist()
-        if row["patient_id"] in patients and current.get(tuple(row[k] for k in key)) != row["image_digest"]
-    ]
+    for problem in problems:
+        if problem.severity != "error":
+            continue
+        names = ["patient_id", "session", "phase"]
+        if problem.lesion is not None:
+            names += ["lesion", "reader"]
+        if problem.region is not None:
+            names.append("region")
+        key = {name: str(getattr(problem, name)) for name in names}
+        tables["images" if problem.lesion is None else "masks"].delete(key)
 
 
-def _store_clinical(project: Project, table: ClinicalTable, counts: _Counts) -> int:
-    """Join the rows to those that are there, patient by patient; returns how many there are."""
+def _store_clinical(project: Project, table: ClinicalTable, counts: _Counts) -> None:
+    """Join the rows to those that are there, patient by patient."""
     clinical = project.study.clinical
     tables = project.store.tables
     rows = {row["patient_id"]: row for row in tables["clinical"].read().to_pylist()}
@@ -261,7 +261,6 @@ def _store_clinical(project: Project, table: ClinicalTable, counts: _Counts) -> 
     }
     tables["clinical"].replace_all(pa.table(arrays))
     _store_centres(project, table, counts)
-    return len(rows)
 
 
 def _drop_other_kinds(

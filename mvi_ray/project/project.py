@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from mvi_ray.errors import StudyError, UsageError
+from mvi_ray.errors import StoreError, StudyError, UsageError
 from mvi_ray.store.store import Store
 from mvi_ray.study import FILE_NAME, Study, load_study
 
@@ -165,7 +166,12 @@ class Project:
         """Write the catalog anew from what is committed and from the study file."""
         from mvi_ray.project.declarations import declarations
 
-        self.store.publish(declarations(self))
+        if os.access(self.store.root, os.W_OK):
+            self.store.publish(declarations(self))
+        elif not self.store.catalog.exists():
+            raise StoreError(
+                "the store may only be read, and it has no catalog; ask its owner to run `mvi status`"
+            )
 
 
 def _find(start: Path) -> Path:

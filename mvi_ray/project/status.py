@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mvi_ray.project.project import Project
     from mvi_ray.store.store import Store
-
-_COVERAGE = """
-SELECT
-    phase, region, family, count(*) AS vois,
-    count(*) FILTER (WHERE state = 'complete') AS complete,
-    count(*) FILTER (WHERE state = 'partial') AS partial,
-    count(*) FILTER (WHERE state = 'missing') AS missing,
-    count(*) FILTER (WHERE state = 'quarantine') AS quarantine,
-    count(*) FILTER (WHERE state IN ('no image', 'no mask')) AS absent
-FROM coverage
-GROUP BY phase, region, family
-ORDER BY
-    list_position($phases, phase), list_position($regions, region), family
-"""
-
-_QUARANTINE = """
-SELECT
-    stage, family, patient_id, session, phase, lesion, region, reader, reason, way_out,
-    attempts, failed_at
-FROM quarantine
-ORDER BY ALL
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +50,10 @@ class Status:
         } | {"quarantine": [{**row, "failed_at": row["failed_at"].isoformat()} for row in self.quarantine]}
 
 
+def _sql(name: str) -> str:
+    return files("mvi_ray.project").joinpath("sql", name).read_text(encoding="utf-8")
+
+
 def has_trial_weights(store: Store) -> bool:
     """Whether the current embeddings come from a network with random weights."""
     found = store.query("SELECT coalesce(bool_or(trial_weights), false) AS trial FROM dlr")
@@ -100,7 +83,7 @@ def read_status(project: Project) -> Status:
         known = outcome in columns
         with_outcome = number(f"SELECT count({quoted}) FROM clinical") if known else 0  # noqa: S608
     coverage = store.query(
-        _COVERAGE, {"phases": list(study.phases), "regions": list(study.region_names)}
+        _sql("coverage.sql"), {"phases": list(study.phases), "regions": list(study.region_names)}
     ).to_pylist()
     return Status(
         study.name,
@@ -109,6 +92,6 @@ def read_status(project: Project) -> Status:
         number("SELECT count(*) FROM images"),
         with_outcome,
         coverage,
-        store.query(_QUARANTINE).to_pylist(),
+        store.query(_sql("quarantine.sql")).to_pylist(),
         has_trial_weights(store),
     )

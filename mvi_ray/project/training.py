@@ -97,7 +97,7 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
         evaluations: list[Evaluation] = []
         refused: list[ModelError] = []
         for number, matrix in enumerate(data.matrices):
-            _write_matrix(aside, matrix)
+            _write_matrix(aside, matrix, synthetic=study.synthetic)
             total = len(data.matrices)
 
             def fits(
@@ -199,12 +199,13 @@ def _incomplete(patients: tuple[str, ...]) -> str:
     return f"patients without one of its phases or regions, left out: {len(patients)} ({shown})"
 
 
-def _write_matrix(folder: Path, matrix: Matrix) -> None:
+def _write_matrix(folder: Path, matrix: Matrix, *, synthetic: bool) -> None:
     import pyarrow.parquet as pq
 
     target = folder / "matrices" / f"{matrix.name}.parquet"
     target.parent.mkdir(exist_ok=True)
-    pq.write_table(matrix.to_arrow(), target)
+    marked = matrix.to_arrow().replace_schema_metadata({"synthetic": str(synthetic).lower()})
+    pq.write_table(marked, target)
 
 
 def _packages() -> dict[str, str]:

@@ -71,8 +71,10 @@ def publish_catalog(target: Path, tables: Mapping[str, Table], study: Declaratio
                 connection.execute("USE memory")
                 connection.execute("DETACH catalog")
             aside.replace(target)
-        except duckdb.Error as error:
-            raise StoreError(f"the catalog could not be published: {error}") from None
+        except (duckdb.Error, OSError) as error:
+            raise StoreError(
+                f"the catalog could not be published ({error}); check the disk's free space and permissions"
+            ) from None
 
 
 def _write_declarations(

@@ -194,7 +194,7 @@ QUARANTINE = TableSpec(
         "error": (_TEXT, "class of the error"),
         "traceback": (_TEXT, "where it was raised"),
         "attempts": (_WHOLE, "how often it was tried"),
-        "run_id": (_TEXT, "the ingest or extraction that met it"),
+        "run_id": (_TEXT, "the extraction that met it; NULL at ingest"),
         "failed_at": (_TIME, "when it failed (UTC)"),
     },
     (*_VOI_KEY, "stage", "family"),

@@ -65,7 +65,8 @@ class Table:
     @property
     def exists(self) -> bool:
         """Whether anything was ever written."""
-        return (self.folder / "_delta_log").is_dir()
+        # A log without an entry is what a full disk or a kill left of the table's creation.
+        return self.log_version is not None
 
     def open(self) -> DeltaTable:
         """The Delta table, created when it does not exist.
@@ -108,7 +109,7 @@ class Table:
     @property
     def log_version(self) -> int | None:
         """Newest version by the names in the log: quick, and without loading deltalake."""
-        names = (self.folder / "_delta_log").glob("*.json") if self.exists else ()
+        names = (self.folder / "_delta_log").glob("*.json")
         return max((int(n.stem) for n in names if n.stem.isdigit()), default=None)
 
     def snapshot(self) -> Snapshot:
@@ -217,7 +218,7 @@ class Table:
 
     def _commit(self, action: Any) -> None:
         """Run a commit; when another writer was quicker, wait and try again."""
-        from deltalake.exceptions import CommitFailedError
+        from deltalake.exceptions import CommitFailedError, DeltaError
 
         for attempt in range(_ATTEMPTS):
             try:
@@ -228,6 +229,12 @@ class Table:
                         f"table {self.spec.name} is written by others all the time; try again later"
                     ) from None
                 time.sleep(random.uniform(0.05, 0.1) * 2**attempt)  # noqa: S311 - spreads writers
+            except DeltaError as error:
+                reason = str(error).splitlines()[0]
+                raise StoreError(
+                    f"table {self.spec.name} cannot be written ({reason}); "
+                    "check the disk's free space and permissions"
+                ) from None
             else:
                 return
 

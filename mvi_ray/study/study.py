@@ -75,6 +75,11 @@ class Study(Settings):
     def _consistent(self) -> Self:
         check_unique(self.phases)
         check_unique(self.region_names)
+        joined = [f"{phase}_{region}" for phase in self.phases for region in self.region_names]
+        if len(set(joined)) < len(joined):
+            twice = next(name for name in joined if joined.count(name) > 1)
+            msg = f"phases and regions make the feature name {twice!r} twice; rename one of them"
+            raise ValueError(msg)
         if DRAWN in self.regions:
             msg = f"regions: {DRAWN!r} is the drawn mask and cannot be defined again"
             raise ValueError(msg)

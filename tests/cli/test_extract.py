@@ -108,3 +108,32 @@ def test_a_killed_extraction_keeps_what_it_committed_and_the_next_one_does_the_r
     rows = partly.open().sql("SELECT patient_id, phase, region, run_id FROM cr ORDER BY ALL").to_pylist()
     assert len(rows) == len({tuple(row.values())[:3] for row in rows}) == 23
     assert all(row in rows for row in kept)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_a_stopped_extraction_says_so_and_keeps_what_is_done(partly, sign):
+    """One line, exit code 130, no traceback; what was computed is committed, not only what was due."""
+    process = _mvi(partly, "extract", "--cpus", "1")
+    deadline = time.monotonic() + 90
+    # A worker is busy: Ray has started, and its own handlers are in place.
+    while time.monotonic() < deadline and not _busy(process.pid):
+        time.sleep(0.02)
+    process.send_signal(sign)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 130, err
+    assert "stopped; what was finished is kept" in err
+    assert "Traceback" not in err
+    assert out == ""
+    rest = partly.extract()
+    assert (rest.complete, rest.wanted) == (23, 24)
+
+
+def _busy(parent):
+    """Whether a worker of ours computes."""
+    for pid in _processes_of(parent):
+        try:
+            if b"compute_cr" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return True
+        except OSError:
+            continue
+    return False

@@ -118,7 +118,7 @@ def test_image_that_cannot_be_read_costs_its_masks_only_once(folder: Folder) -> 
         ({"mask": "jane-gone.nii"}, "mask file does not exist"),
         ({"mask": "jane.txt"}, "mask file has an ending that is not read"),
         ({"label": 2}, "label 2 does not occur in the mask, which holds 1"),
-        ({"segment": "tumour"}, "segment 'tumour' is not in the mask"),
+        ({"segment": "tumour"}, "segment 'tumour' is not among the"),
         ({"mask": "jane-empty.nrrd"}, "mask is empty"),
         ({"mask": "jane-fraction.nrrd"}, "mask holds fractions"),
         ({"mask": "jane-negative.nrrd"}, "mask holds the negative label -1"),

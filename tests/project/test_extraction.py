@@ -317,7 +317,7 @@ def test_what_was_computed_before_a_stop_is_kept(tiny):
 
     with pytest.raises(KeyboardInterrupt):
         tiny.extract(progress=stop)
-    assert seen[-1][3] == "2 of 4 VOIs"
+    assert seen[-1][3].startswith("2 of 4 VOIs, ")
     assert _rows(tiny, "SELECT count(*) FROM cr") == [(2,)]
     summary = tiny.extract()
     assert (summary.planned, summary.computed) == (2, 2)
@@ -331,8 +331,8 @@ def test_progress_runs_to_the_end(cr_only):
     cr_only.extract(progress=lambda task, done, total, note="": steps.append((task, done, total, note)))
     done = [step[1] for step in steps]
     assert done == sorted(done)
-    assert steps[-1][1] == pytest.approx(steps[-1][2])
-    assert steps[-1][3] == "4 of 4 VOIs"
+    assert steps[-1][1] == steps[-1][2]
+    assert steps[-1][3].startswith("4 of 4 VOIs, ")
 
 
 def test_two_commands_at_once_do_not_write_together(tiny):

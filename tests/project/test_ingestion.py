@@ -170,3 +170,52 @@ def test_ingesting_nothing_is_wrong_usage(tiny):
     """One of the two files is needed."""
     with pytest.raises(UsageError, match="give a manifest, a clinical table"):
         tiny.open().ingest()
+
+
+def test_a_mask_that_became_bad_takes_its_values_out_of_use(extracted):
+    """The old mask was replaced by one that cannot be read: models must not go on with the old one."""
+    before = extracted.open().sql("SELECT count(*) AS n FROM cr").column("n")[0].as_py()
+    extracted.write_case("P1", "AP", radius=0.1)
+    summary = extracted.open().ingest(extracted.write_manifest([("P1", "AP")]))
+    assert summary.left_out == 1
+    project = extracted.open()
+    assert project.sql("SELECT count(*) AS n FROM cr").column("n")[0].as_py() == before - 4
+    state = "SELECT DISTINCT state FROM coverage WHERE patient_id = 'P1' AND phase = 'AP'"
+    assert project.sql(state).column(0).to_pylist() == ["no mask"]
+    # The good mask comes back: its values were kept, and nothing is computed again.
+    extracted.write_case("P1", "AP")
+    extracted.open().ingest(extracted.manifest)
+    assert extracted.extract().planned == 0
+    assert extracted.open().sql("SELECT count(*) AS n FROM cr").column("n")[0].as_py() == before
+
+
+def test_an_image_that_became_bad_takes_its_values_out_of_use(extracted):
+    """Like a mask."""
+    extracted.write_case("P1", "AP")
+    path = extracted.data / "P1-AP-image.nii.gz"
+    path.write_bytes(path.read_bytes()[:50])
+    summary = extracted.open().ingest(extracted.write_manifest([("P1", "AP")]))
+    assert summary.left_out >= 1
+    query = "SELECT count(*) AS n FROM features WHERE patient_id = 'P1' AND phase = 'AP'"
+    assert extracted.open().sql(query).column("n")[0].as_py() == 0
+
+
+def test_patients_of_only_one_file_are_told(tiny):
+    """P01 in the manifest and 1 in the clinical table are the commonest first mistake."""
+    tiny.write_case("P01", "AP")
+    table = tiny.data / "clinical.csv"
+    table.write_text("patient_id,mvi\n1,0\n2,1\n", encoding="utf-8")
+    summary = tiny.open().ingest(tiny.write_manifest([("P01", "AP")]), table)
+    said = [p.reason for p in summary.problems]
+    assert "no patient has both images and clinical values" in said
+    table.write_text("patient_id,mvi\nP01,0\n2,1\n", encoding="utf-8")
+    said = [p.reason for p in tiny.open().ingest(None, table).problems]
+    assert "patients with clinical values but no image: 2 (1, 2)" in said
+
+
+def test_a_phase_that_the_store_has_is_not_missing(tiny):
+    """A second manifest brings the other phase."""
+    tiny.add("P1", ["AP"])
+    tiny.write_case("P1", "PP")
+    summary = tiny.open().ingest(tiny.write_manifest([("P1", "PP")]))
+    assert [p.reason for p in summary.problems] == []

@@ -7,6 +7,7 @@ import zipfile
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -201,3 +202,25 @@ def test_progress_ends_at_the_whole(cohort: Project) -> None:
     assert said[-1][:3] == ("train", 3, 3)
     assert [state[1] for state in said] == sorted(state[1] for state in said)
     assert said[0][3] == "model 1 of 3, CR"
+
+
+def test_a_model_that_cannot_be_fitted_does_not_cost_the_others(cohort: Project) -> None:
+    """A constant variable: told, left out, and the others stand."""
+    path = cohort.folder / "study.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "    constant: {clinical: [sex]}\n", encoding="utf-8")
+    rows = cohort.store.tables["clinical"].read().to_pylist()
+    cohort.store.tables["clinical"].replace_all(
+        pa.Table.from_pylist([{**row, "sex": "male"} for row in rows])
+    )
+    summary = Project(cohort.folder).train()
+    assert [row[0] for row in summary.rows] == list(MODELS)
+    assert summary.left_out == 1
+    assert any(note.startswith("left out: constant: ") for note in summary.notes)
+
+
+def test_the_message_names_what_everybody_lacks(cohort: Project) -> None:
+    """One phase was never extracted."""
+    cohort.store.tables["cr"].delete({"phase": "AP"})
+    summary = cohort.train()
+    assert any("(none has AP intratumoral original)" in note for note in summary.notes)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -15,9 +16,10 @@ import duckdb
 with duckdb.connect(sys.argv[1], read_only=True) as connection:
     loaded = "SELECT extension_name FROM duckdb_extensions() WHERE loaded ORDER BY ALL"
     before = connection.sql(loaded).fetchall()
+    values = "SELECT feature, value FROM features WHERE value != 0 ORDER BY feature"
     answer = {
         "coverage": connection.sql("SELECT state, count(*) FROM coverage GROUP BY ALL").fetchall(),
-        "features": connection.sql("SELECT feature, value FROM features WHERE value != 0 ORDER BY feature").fetchall(),
+        "features": connection.sql(values).fetchall(),
         "more": connection.sql(loaded).fetchall() != before,
         "foreign": sorted(m for m in sys.modules if m.split(".")[0] in ("mvi_ray", "deltalake", "pyarrow")),
     }
@@ -231,3 +233,11 @@ def test_publishing_leaves_no_file_beside_the_catalog(filled, study):
         filled.publish(study)
         assert reader.execute("SELECT published_at::VARCHAR FROM catalog_info").fetchone() == before
     assert sorted(path.name for path in filled.root.iterdir()) == ["mvi.duckdb", "tables"]
+
+
+def test_many_threads_may_publish_at_once(filled, study):
+    """Each writes aside under its own name; the last one stays, and is whole."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: filled.publish(study), range(16)))
+    assert _cr(filled, study) == [("R1", "original", 7.5)]
+    assert [path.name for path in filled.root.iterdir() if path.name.startswith(".publish")] == []

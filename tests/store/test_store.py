@@ -243,7 +243,9 @@ def test_a_store_may_lie_in_a_folder_of_any_usual_name(tmp_path, study, rows, na
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("name", ["a[1]", "a%20b", "a\\b", "a^b", "a|b", "a?b", "phase=AP"])
+@pytest.mark.parametrize(
+    "name", ["a[1]", "a%20b", "a\\b", "a^b", "a|b", "a?b", "phase=AP", "centre=A", "reader=R9"]
+)
 def test_a_folder_whose_name_would_be_misread_is_refused(tmp_path, name):
     """Delta aborts or looks elsewhere, and DuckDB would give every row another phase."""
     with pytest.raises(StoreError, match=r"a store cannot lie under .*rename the folders"):

@@ -221,3 +221,14 @@ def test_every_table_is_described_for_its_schema_file():
         assert set(spec.partition_by) <= set(spec.keys)
         assert all(c["comment"] for c in described["columns"])
         assert "patient_id" not in spec.partition_by
+
+
+def test_a_log_without_an_entry_is_no_table(tmp_path):
+    """What a full disk leaves of a table's creation is made good by the next write."""
+    spec = TABLES["patients"]
+    table = Table(tmp_path / "patients", spec)
+    (table.folder / "_delta_log").mkdir(parents=True)
+    assert not table.exists
+    assert table.read().num_rows == 0
+    table.write([{"patient_id": "P1", "centre": None, "ingested_at": now()}])
+    assert table.read().column("patient_id").to_pylist() == ["P1"]

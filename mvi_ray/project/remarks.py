@@ -1,0 +1,88 @@
+"""What `mvi ingest` can only say when everything is stored: how files and store fit together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mvi_ray.ingest.manifest import NO_IMAGE
+from mvi_ray.ingest.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mvi_ray.store.store import Store
+
+_IMAGE = ("patient_id", "session", "phase")
+_MASK = (*_IMAGE, "lesion", "reader")
+
+
+def with_store(store: Store, problems: Iterable[Problem]) -> list[Problem]:
+    """Problems of a manifest, seen together with what earlier ingests have stored.
+
+    A phase that the store has is not missing. A case that cannot be replaced stays as it was,
+    and that must be said: its features go on into models.
+    """
+    images = _keys(store, "images", _IMAGE)
+    masks = _keys(store, "masks", _MASK)
+    seen = []
+    for problem in problems:
+        image = tuple(getattr(problem, name) for name in _IMAGE)
+        if problem.reason == NO_IMAGE and image in images:
+            continue
+        mask = tuple(getattr(problem, name) for name in _MASK)
+        stored = mask in masks if problem.lesion is not None else image in images
+        if problem.severity == "error" and problem.region is None and stored:
+            way_out = f"{problem.way_out}; until then the one ingested earlier stays in use"
+            seen.append(replace(problem, way_out=way_out))
+        else:
+            seen.append(problem)
+    return seen
+
+
+def orphans(store: Store, patients: set[str]) -> list[Problem]:
+    """Masks that were drawn on an image which has been replaced since."""
+    current = {
+        tuple(row[k] for k in _IMAGE): row["image_digest"]
+        for row in store.tables["images"].read([*_IMAGE, "image_digest"]).to_pylist()
+    }
+    key = [*_IMAGE, "lesion", "region", "reader"]
+    return [
+        Problem(
+            "error",
+            "the mask was drawn on an image that has since been replaced",
+            "ingest the mask again with the new image",
+            **{name: row[name] for name in key},
+        )
+        for row in store.tables["masks"].read([*key, "image_digest"]).to_pylist()
+        if row["patient_id"] in patients and current.get(tuple(row[k] for k in _IMAGE)) != row["image_digest"]
+    ]
+
+
+def unmatched(store: Store) -> list[Problem]:
+    """Patients with images and no clinical values, or the other way round."""
+    imaged = {key[0] for key in _keys(store, "images", ("patient_id",))}
+    known = {key[0] for key in _keys(store, "clinical", ("patient_id",))}
+    if not imaged or not known:
+        return []
+    if not imaged & known:
+        return [
+            Problem(
+                "warning",
+                "no patient has both images and clinical values",
+                f"patient_id must be the same in both files (images: {min(imaged)}, clinical: {min(known)})",
+            )
+        ]
+    found = []
+    for some, what, way_out in (
+        (imaged - known, "images but no clinical values", "models leave them out"),
+        (known - imaged, "clinical values but no image", "their images may still come"),
+    ):
+        if some:
+            shown = ", ".join(sorted(some)[:5]) + (" …" if len(some) > 5 else "")
+            found.append(Problem("warning", f"patients with {what}: {len(some)} ({shown})", way_out))
+    return found
+
+
+def _keys(store: Store, table: str, key: tuple[str, ...]) -> set[tuple[str, ...]]:
+    return {tuple(row.values()) for row in store.tables[table].read(list(key)).to_pylist()}
