@@ -109,7 +109,7 @@ def extract(
         str | None, typer.Option(help="Address of a running Ray cluster; RAY_ADDRESS by default.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(envvar="MVI_WEIGHTS", help="File with the weights of the network (DLR).")
+        Path | None, typer.Option(help="File with the network's weights (DLR); MVI_WEIGHTS by default.")
     ] = None,
     retry_failed: Annotated[bool, typer.Option(help="Also try again what is in quarantine.")] = False,
     as_json: _Json = False,

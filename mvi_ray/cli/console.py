@@ -190,7 +190,9 @@ def _problems(problems: tuple[Problem, ...]) -> None:
         table.add_column(name, overflow="fold")
     for one in sorted(problems, key=lambda p: (p.severity, p.line or 0)):
         mark = Text("left out", "red") if one.severity == "error" else Text("note", "yellow")
-        line = "" if one.line is None else f"{one.table} {one.line}"
+        line = "" if one.line is None else str(one.line)
+        if line and one.table == "clinical":
+            line = f"clinical {line}"
         table.add_row(mark, line, *map(Text, (one.case, one.reason, one.way_out)))
     _out().print(table)
 

@@ -44,7 +44,7 @@ def run_cr(
     """Compute units in tasks of one core each, the largest first; results as they come.
 
     Ray's own retries are off: it cannot tell a poisoned VOI from a lost machine. A unit whose
-    worker dies is tried again VOI by VOI, and what is lost twice, the second time alone, is reported as a failure. An
+    worker dies is tried again VOI by VOI, and a VOI lost again, alone, is reported as a failure. An
     empty list comes about once a second while nothing is ready, so that the caller can commit.
     """
     task = ray.remote(num_cpus=1, max_retries=0, max_calls=_CALLS_OF_ONE_WORKER)(compute_cr)
@@ -143,7 +143,7 @@ def _requeue(batch: list[Unit], error: Exception, queue: deque[list[Unit]]) -> l
 
 
 def _after_loss(unit: Unit, error: Exception) -> tuple[list[Unit], list[VoiResult]]:
-    """A lost unit is tried again, one VOI at a time; what was lost alone twice has failed."""
+    """A lost unit is tried again, one VOI at a time; what is lost again, alone, has failed."""
     tried = unit.tried()
     name = type(error).__name__
     if len(unit.vois) > 1 or tried.attempts < _ATTEMPTS:

@@ -34,24 +34,27 @@ def weights_source(project: Project, file: Path | None = None) -> WeightsSource 
 
     Args:
         project: whose study; a relative path in it starts at the project directory.
-        file: given for this call, instead of where the study's file is looked for.
+        file: given by a flag, goes before the variable `MVI_WEIGHTS`, which goes before the study.
 
     Raises:
         WeightsError: the file is missing or is not the one it should be.
+        UsageError: a flag is given for a study with weights of its own.
     """
     settings = project.study.families.dlr
     if settings is None:
         return None
     named = settings.weights
-    if named not in (KINETICS, RANDOM):
-        if file is not None:
-            # Another command would not know of the flag and take the study's own file.
-            raise UsageError(
-                "--weights is given, and the study names weights of its own; "
-                "name the file in families.dlr.weights"
-            )
+    own = named not in (KINETICS, RANDOM)
+    if own and file is not None:
+        # Another command would not know of the flag and take the study's own file.
+        raise UsageError(
+            "--weights is given, and the study names weights of its own; "
+            "name the file in families.dlr.weights, or in MVI_WEIGHTS for every command"
+        )
+    if own:
         named = str(project.folder / Path(named).expanduser())
-    return resolve(named, file)
+    variable = os.environ.get("MVI_WEIGHTS")
+    return resolve(named, file or (Path(variable) if variable else None))
 
 
 def declarations(project: Project, weights: WeightsSource | None = None) -> Declarations:
@@ -66,9 +69,7 @@ def declarations(project: Project, weights: WeightsSource | None = None) -> Decl
     last: str | None = None
     if weights is None:
         try:
-            # The variable holds for every command; a flag for its own.
-            named = os.environ.get("MVI_WEIGHTS")
-            weights = weights_source(project, Path(named) if named else None)
+            weights = weights_source(project)
         except WeightsError:
             last = _last_embeddings(project)
     expected = {}

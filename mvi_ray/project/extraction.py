@@ -117,14 +117,14 @@ def extract(project: Project, options: Options, progress: Progress | None = None
         ClusterError: Ray cannot be started or reached.
     """
     begin = time.perf_counter()
+    families = _families(project, options.families)
     if not project.store.root.is_dir():
         raise StoreError("the store is empty; run `mvi ingest` first")
-    families = _families(project, options.families)
     weights = weights_source(project, options.weights) if "DLR" in families else None
     summary = ExtractSummary(synthetic=project.study.synthetic)
     summary.trial_weights = weights is not None and weights.trial
     with project.store.locked("extract"):
-        summary.problems = tuple(derive_again(project))
+        summary.problems = tuple(derive_again(project, progress or silent))
         study = declarations(project, weights)
         project.store.publish(study)
         plan = make_plan(project, study, families, retry_failed=options.retry_failed)

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mvi_ray.errors import MviError
+    from mvi_ray.project.progress import Progress
     from mvi_ray.project.project import Project
     from mvi_ray.regions.derive import Region
+    from mvi_ray.study import Ring
 
+_COMMIT_EVERY = 64
 _VOI = ("patient_id", "session", "phase", "lesion", "reader")
 
 
@@ -48,7 +51,7 @@ def region_row(root: Path, region: Region, image: str) -> dict[str, Any]:
     }
 
 
-def derive_again(project: Project) -> list[Problem]:
+def derive_again(project: Project, progress: Progress) -> list[Problem]:
     """Make the regions whose definition in the study is not the one they were made by.
 
     Returns:
@@ -64,17 +67,17 @@ def derive_again(project: Project) -> list[Problem]:
     quarantine = project.store.tables["quarantine"]
     listed = set(quarantine.read(["region"]).column(0).to_pylist())
     root = project.store.root
+    todo: list[tuple[dict[str, Any], dict[str, Ring]]] = []
     for row in rows:
-        if row["region"] != DRAWN:
-            continue
-        key = {k: row[k] for k in _VOI}
-        changed = {
+        wanted = {
             name: ring
             for name, ring in rings.items()
-            if made.get((*key.values(), name)) != definition_text(ring)
+            if made.get((*(row[k] for k in _VOI), name)) != definition_text(ring)
         }
-        if not changed:
-            continue
+        if row["region"] == DRAWN and wanted:
+            todo.append((row, wanted))
+    for number, (row, changed) in enumerate(todo, start=1):
+        key = {k: row[k] for k in _VOI}
         stored = StoredVolume.of_row(row, "mask_digest")
         regions: list[Region] = []
         failed: Mapping[str, MviError] = {}
@@ -101,6 +104,10 @@ def derive_again(project: Project) -> list[Problem]:
         for region in regions:
             if region.name in listed:
                 quarantine.delete({**key, "region": region.name, "stage": "ingest"})
+        if len(fresh) >= _COMMIT_EVERY:
+            table.write(fresh)
+            fresh.clear()
+        progress("regions", number, len(todo), f"{number} of {len(todo)} masks")
     table.write(fresh)
     add_problems(quarantine, problems)
     return problems

@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+import torch
 
 from mvi_ray.errors import QueryError, StoreError, UsageError
 
@@ -436,3 +437,21 @@ def test_a_commit_comes_after_many_vois(tiny, monkeypatch):
     monkeypatch.setattr(extraction._Committer, "commit", counted)
     tiny.extract()
     assert commits == [2, 2, 0]
+
+
+def test_the_variable_for_weights_holds_for_every_command(tiny, tmp_path, monkeypatch):
+    """Not only for extract: what is current must not change from one command to the next."""
+    from mvi_ray.extract.weights import load_network, resolve
+
+    own = tmp_path / "own.pth"
+    torch.save(load_network(resolve("random")).state_dict(), own)
+    study = (tiny.folder / "study.yaml").read_text(encoding="utf-8")
+    changed = study.replace("weights: random", "weights: elsewhere.pth")
+    (tiny.folder / "study.yaml").write_text(changed, encoding="utf-8")
+    tiny.add("P1", ["AP"])
+    monkeypatch.setenv("MVI_WEIGHTS", str(own))
+    assert tiny.extract(families=["DLR"]).computed == 2
+    tiny.open().publish()
+    assert _rows(tiny, "SELECT count(*) FROM dlr") == [(2,)]
+    with pytest.raises(UsageError, match="names weights of its own"):
+        tiny.open().extract(weights=own)
