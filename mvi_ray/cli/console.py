@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from contextlib import contextmanager
 from enum import StrEnum
@@ -398,4 +399,6 @@ def where_next(folder: Path) -> None:
     from rich.text import Text
 
     query = "SELECT phase, region, avg(glcm_Contrast) FROM cr WHERE image_type = 'original' GROUP BY ALL"
-    _out().print(Text(f'Next: open the report, or ask the store:\n  mvi -C {folder} sql "{query}"'))
+    # From `make demo` the environment is not activated: print a command that works as it is.
+    mvi = "mvi" if shutil.which("mvi") else sys.argv[0]
+    _out().print(Text(f'Next: open the report, or ask the store:\n  {mvi} -C {folder} sql "{query}"'))
