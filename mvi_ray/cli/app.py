@@ -10,6 +10,8 @@ import typer
 
 from mvi_ray import __version__
 from mvi_ray.cli import console
+from mvi_ray.cli.progress import progress
+from mvi_ray.cli.streams import error
 from mvi_ray.errors import MviError, UsageError
 
 TYPE_CHECKING = False
@@ -90,8 +92,8 @@ def ingest(
     needed, session, lesion, reader, label, segment, organ_mask, organ_label, centre. Paths are
     relative to it. Cases with a problem are listed and left out; the others go in.
     """
-    with console.progress(hide=as_json) as progress:
-        summary = _project().ingest(manifest, clinical, progress=progress)
+    with progress(hide=as_json) as show:
+        summary = _project().ingest(manifest, clinical, progress=show)
     console.ingested(summary, as_json=as_json)
     _exit_with(summary.left_out)
 
@@ -115,14 +117,14 @@ def extract(
     as_json: _Json = False,
 ) -> None:
     """Compute every feature that is missing. Stop it at any time: the next call goes on."""
-    with console.progress(hide=as_json) as progress:
+    with progress(hide=as_json) as show:
         summary = _project().extract(
             families=family,
             cpus=cpus,
             address=address,
             weights=weights,
             retry_failed=retry_failed,
-            progress=progress,
+            progress=show,
         )
     console.extracted(summary, as_json=as_json)
     _exit_with(summary.left_out)
@@ -160,8 +162,8 @@ def train(
     as_json: _Json = False,
 ) -> None:
     """Fit and judge the study's models; write tables, figures and a page."""
-    with console.progress(hide=as_json) as progress:
-        summary = _project().train(jobs=jobs, progress=progress)
+    with progress(hide=as_json) as show:
+        summary = _project().train(jobs=jobs, progress=show)
     console.trained(summary, as_json=as_json)
     _exit_with(summary.left_out)
 
@@ -177,8 +179,8 @@ def demo(
 
     console.synthetic_notice()
     left_out = 0
-    with console.progress() as progress:
-        for summary in run_demo(directory, patients, seed, progress):
+    with progress() as show:
+        for summary in run_demo(directory, patients, seed, show):
             console.step(summary)
             left_out += summary.left_out
     console.where_next(directory)
@@ -194,12 +196,12 @@ def run() -> None:
     """Run a command; turn the project's errors into one red line and an exit code."""
     try:
         app()
-    except UsageError as error:
-        console.error(error.message)
+    except UsageError as fault:
+        error(fault.message)
         sys.exit(2)
-    except MviError as error:
-        console.error(error.message)
+    except MviError as fault:
+        error(fault.message)
         sys.exit(1)
-    except OSError as error:
-        console.error(f"{error.strerror or error}; check the disk's free space and permissions")
+    except OSError as fault:
+        error(f"{fault.strerror or fault}; check the disk's free space and permissions")
         sys.exit(1)

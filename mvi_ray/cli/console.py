@@ -6,25 +6,23 @@ import json
 import math
 import shutil
 import sys
-from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mvi_ray.cli.progress import duration
+from mvi_ray.cli.streams import err, out
 from mvi_ray.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import pyarrow as pa
-    from rich.console import Console
 
     from mvi_ray.ingest.problem import Problem
     from mvi_ray.project.extraction import ExtractSummary
     from mvi_ray.project.ingestion import IngestSummary
-    from mvi_ray.project.progress import Progress
     from mvi_ray.project.project import Project
     from mvi_ray.project.status import Status
     from mvi_ray.project.training import TrainSummary
@@ -42,117 +40,15 @@ class Output(StrEnum):
     parquet = "parquet"
 
 
-def _out() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-
-
-def _err() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
-
-
-def error(message: str) -> None:
-    """Print an error in red, without interpreting it."""
-    from rich.text import Text
-
-    _err().print(Text("error: ", "bold red") + Text(message))
-
-
 def synthetic_notice() -> None:
     """Say at the start that a cohort is synthetic."""
-    _err().print(_SYNTHETIC, style="bold yellow")
+    err().print(_SYNTHETIC, style="bold yellow")
 
 
 def _marks(*, synthetic: bool, trial: bool) -> None:
     for flag, text in ((synthetic, _SYNTHETIC), (trial, _TRIAL)):
         if flag:
-            _out().print(text, style="yellow")
-
-
-_STOPPED = "stopped; what was finished is kept, and the same command goes on from there"
-
-
-@contextmanager
-def progress(*, hide: bool = False) -> Iterator[Progress]:
-    """A bar with time left on a terminal, else a line of text now and then; Ctrl-C ends in peace."""
-    try:
-        with _shown(hide=hide) as show:
-            yield show
-    except KeyboardInterrupt:
-        # Caught here, since Typer ends the process on it without a word.
-        error(_STOPPED)
-        raise typer.Exit(130) from None
-
-
-@contextmanager
-def _shown(*, hide: bool) -> Iterator[Progress]:
-    if hide or not sys.stderr.isatty():
-        yield _Lines(hide)
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_err()) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(task: str, done: float, total: float, note: str = "") -> None:
-            if task not in tasks:
-                tasks[task] = bars.add_task(task, total=total, note=note)
-            bars.update(tasks[task], completed=done, total=total, note=note)
-
-        yield show
-
-
-class _Lines:
-    """Progress for logs: the start, the end, and a line now and then between them.
-
-    Args:
-        hide: print nothing.
-    """
-
-    # A tenth of the work makes a line, but not more often than this; silence never lasts longer.
-    _SOONEST_S, _LATEST_S = 10.0, 60.0
-
-    def __init__(self, hide: bool) -> None:
-        self._hide = hide
-        self._begin: dict[str, float] = {}
-        self._last: dict[str, tuple[float, int]] = {}
-
-    def __call__(self, task: str, done: float, total: float, note: str = "") -> None:
-        import time
-
-        now = time.monotonic()
-        begin = self._begin.setdefault(task, now)
-        tenth = int(10 * done / total) if total else 10
-        said_at, said = self._last.get(task, (-math.inf, -1))
-        since = now - said_at
-        due = tenth == 10 or (tenth > said and since >= self._SOONEST_S) or since >= self._LATEST_S
-        if self._hide or not due or said == 10:
-            return
-        self._last[task] = (now, tenth)
-        left = ""
-        if 0 < done < total and now - begin >= self._SOONEST_S:
-            left = f", about {_duration((now - begin) * (total - done) / done)} left"
-        _err().print(f"{task}: {100 * done / total if total else 100:.0f} %, {note}{left}")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+            out().print(text, style="yellow")
 
 
 def _print_json(content: Any) -> None:
@@ -177,7 +73,7 @@ def created(project: Project) -> None:
         "Next: read it through and set phases, outcome and models, then\n"
         f"  mvi -C {project.folder} ingest manifest.csv --clinical clinical.csv"
     )
-    _out().print(Text(text))
+    out().print(Text(text))
 
 
 def _problems(problems: tuple[Problem, ...]) -> None:
@@ -195,7 +91,7 @@ def _problems(problems: tuple[Problem, ...]) -> None:
         if line and one.table == "clinical":
             line = f"clinical {line}"
         table.add_row(mark, line, *map(Text, (one.case, one.reason, one.way_out)))
-    _out().print(table)
+    out().print(table)
 
 
 def ingested(summary: IngestSummary, *, as_json: bool) -> None:
@@ -204,14 +100,12 @@ def ingested(summary: IngestSummary, *, as_json: bool) -> None:
         _print_json(summary.to_json())
         return
     _problems(summary.problems)
-    _out().print(
+    out().print(
         f"Ingested {summary.images} images and {summary.masks} masks (with derived regions) of "
         f"{summary.patients} patients; clinical values of {summary.clinical} patients."
     )
     if summary.left_out:
-        _out().print(
-            f"{summary.left_out} left out: correct them and run the same command again.", style="red"
-        )
+        out().print(f"{summary.left_out} left out: correct them and run the same command again.", style="red")
     _marks(synthetic=summary.synthetic, trial=False)
 
 
@@ -224,22 +118,22 @@ def extracted(summary: ExtractSummary, *, as_json: bool) -> None:
 
     _problems(summary.problems)
     for voi, reason, way_out in summary.failures:
-        _out().print(Text(f"{voi}: {reason}; {way_out}", "red"))
+        out().print(Text(f"{voi}: {reason}; {way_out}", "red"))
     if summary.planned == 0:
-        _out().print(f"Nothing to compute: {summary.complete} of {summary.wanted} VOIs are complete.")
+        out().print(f"Nothing to compute: {summary.complete} of {summary.wanted} VOIs are complete.")
     else:
-        _out().print(
+        out().print(
             f"Computed {summary.computed} of {summary.planned} missing VOIs, {summary.values:,} values, "
-            f"in {_duration(summary.duration_s)}."
+            f"in {duration(summary.duration_s)}."
         )
     if summary.quarantined:
-        _out().print(
+        out().print(
             f"{summary.quarantined} VOIs are in quarantine and were not tried again; "
             "see `mvi status`, or use --retry-failed.",
             style="red",
         )
     if summary.absent:
-        _out().print(f"{summary.absent} VOIs have no image or no mask; see `mvi status`.", style="yellow")
+        out().print(f"{summary.absent} VOIs have no image or no mask; see `mvi status`.", style="yellow")
     _marks(synthetic=summary.synthetic, trial=summary.trial_weights)
 
 
@@ -252,7 +146,7 @@ def status(found: Status, *, as_json: bool) -> None:
     from rich.text import Text
 
     outcome = "" if found.with_outcome is None else f", {found.with_outcome} with an outcome"
-    _out().print(Text(f"{found.study}: {found.patients} patients{outcome}, {found.images} images"))
+    out().print(Text(f"{found.study}: {found.patients} patients{outcome}, {found.images} images"))
     table = Table(title="VOIs of the modelling reader", title_justify="left")
     columns = ("phase", "region", "family", "vois", "complete", "partial", "missing", "quarantine", "absent")
     # Columns without a single case only take the width from the names.
@@ -261,7 +155,7 @@ def status(found: Status, *, as_json: bool) -> None:
         table.add_column(name, justify="left" if name in columns[:3] else "right", overflow="fold")
     for row in found.coverage:
         table.add_row(*(str(row[name]) for name in (*columns[:5], *rest)))
-    _out().print(table)
+    out().print(table)
     if found.quarantine:
         failed = Table(title="Quarantine", title_justify="left")
         for name in ("stage", "case", "what was found", "way out"):
@@ -272,7 +166,7 @@ def status(found: Status, *, as_json: bool) -> None:
             ]
             case = " ".join(p for p in parts if p not in ("-", "baseline", None))
             failed.add_row(row["stage"], *map(Text, (case, row["reason"] or "", row["way_out"] or "")))
-        _out().print(failed)
+        out().print(failed)
     _marks(synthetic=found.synthetic, trial=found.trial_weights)
 
 
@@ -370,14 +264,14 @@ def trained(summary: TrainSummary, *, as_json: bool) -> None:
     from rich.text import Text
 
     for reason in summary.notes:
-        _out().print(Text(reason, "yellow"))
+        out().print(Text(reason, "yellow"))
     table = Table(title="AUC with 95 % interval", title_justify="left")
     for name in ("model", "n", "events", "cross-validation", "test"):
         table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
     for row in summary.rows:
         table.add_row(*map(str, row))
-    _out().print(table)
-    _out().print(Text(f"Report: {summary.page}"))
+    out().print(table)
+    out().print(Text(f"Report: {summary.page}"))
     _marks(synthetic=summary.synthetic, trial=summary.trial_weights)
 
 
@@ -401,4 +295,4 @@ def where_next(folder: Path) -> None:
     query = "SELECT phase, region, avg(glcm_Contrast) FROM cr WHERE image_type = 'original' GROUP BY ALL"
     # From `make demo` the environment is not activated: print a command that works as it is.
     mvi = "mvi" if shutil.which("mvi") else sys.argv[0]
-    _out().print(Text(f'Next: open the report, or ask the store:\n  {mvi} -C {folder} sql "{query}"'))
+    out().print(Text(f'Next: open the report, or ask the store:\n  {mvi} -C {folder} sql "{query}"'))

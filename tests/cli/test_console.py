@@ -11,8 +11,9 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from mvi_ray.cli import console
+from mvi_ray.cli import console, streams
 from mvi_ray.cli.console import Output
+from mvi_ray.cli.progress import progress
 from mvi_ray.errors import UsageError
 
 
@@ -93,15 +94,15 @@ def test_a_long_error_stays_on_one_line_and_is_not_interpreted(capsys):
     message = (
         "[bold]P07 AP[/bold]: " + "mask is empty after resampling to 1 mm, " * 6 + "; lower `spacing_mm`"
     )
-    console.error(message)
+    streams.error(message)
     assert capsys.readouterr() == ("", f"error: {message}\n")
 
 
 def test_progress_goes_to_stderr_in_few_lines(capsys):
     """Quick work has a first and a last one."""
-    with console.progress() as progress:
+    with progress() as show:
         for step in range(101):
-            progress("extract CR", step, 100, f"{step} of 100 VOIs")
+            show("extract CR", step, 100, f"{step} of 100 VOIs")
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == ["extract CR: 0 %, 0 of 100 VOIs", "extract CR: 100 %, 100 of 100 VOIs"]
@@ -109,6 +110,6 @@ def test_progress_goes_to_stderr_in_few_lines(capsys):
 
 def test_hidden_progress_says_nothing(capsys):
     """`--json` is for programs."""
-    with console.progress(hide=True) as progress:
-        progress("extract CR", 0, 0)
+    with progress(hide=True) as show:
+        show("extract CR", 0, 0)
     assert capsys.readouterr() == ("", "")
