@@ -37,7 +37,7 @@ def metric_estimates(
     In cross-validation only patients of the same fold are compared for the AUC: scores of
     different folds come from different models, and ranking them together makes the AUC of
     a useless model smaller than 0.5 (Airola et al., Comput Stat Data Anal 2011,
-    doi:10.1016/j.csda.2010.11.023).
+    doi:10.1016/j.csda.2010.11.018).
 
     Patients are drawn with replacement within each outcome, so the numbers of both stay.
     A patient is drawn with all of its repeats: the interval covers the sampling of patients

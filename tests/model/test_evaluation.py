@@ -94,7 +94,7 @@ def test_a_real_signal_is_found_and_noise_is_not(make_matrix: Make, few: Models,
         evaluate(make_matrix(seed, effect=0.0, test=0), once).cross_validation.metrics["auc"].value
         for seed in range(24)
     ]
-    # The spread of one cohort's AUC is about 0.09 here: three standard errors of the mean.
+    # Three standard errors of the mean over these cohorts.
     assert np.mean(noise) == pytest.approx(0.5, abs=3 * np.std(noise, ddof=1) / np.sqrt(24))
 
 
