@@ -9,14 +9,11 @@ from typing import Annotated
 import typer
 
 from mvi_ray import __version__
-from mvi_ray.cli import console
+from mvi_ray.cli import console, store
 from mvi_ray.cli.progress import progress
+from mvi_ray.cli.state import AsOf, Json, State, exit_with, project
 from mvi_ray.cli.streams import error
 from mvi_ray.errors import MviError, UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mvi_ray.project import Project
 
 app = typer.Typer(
     name="mvi",
@@ -28,13 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-
-
-class _State:
-    """What stands before the command."""
-
-    folder = Path()
+app.add_typer(store.app, name="store")
 
 
 def _version(value: bool) -> None:
@@ -52,13 +43,7 @@ def _main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    _State.folder = directory
-
-
-def _project() -> Project:
-    from mvi_ray.project import Project
-
-    return Project(_State.folder)
+    State.folder = directory
 
 
 @app.command()
@@ -72,8 +57,7 @@ def init(
     from mvi_ray.project import Project
 
     names = [name.strip() for name in phases.split(",") if name.strip()]
-    project = Project.init(directory or _State.folder, names)
-    console.created(project)
+    console.created(Project.init(directory or State.folder, names))
 
 
 @app.command()
@@ -84,7 +68,7 @@ def ingest(
     clinical: Annotated[
         Path | None, typer.Option(help="CSV with patient_id, the outcome and clinical variables.")
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Take images, masks and clinical values into the store.
 
@@ -93,9 +77,9 @@ def ingest(
     relative to it. Cases with a problem are listed and left out; the others go in.
     """
     with progress(hide=as_json) as show:
-        summary = _project().ingest(manifest, clinical, progress=show)
+        summary = project().ingest(manifest, clinical, progress=show)
     console.ingested(summary, as_json=as_json)
-    _exit_with(summary.left_out)
+    exit_with(summary.left_out)
 
 
 @app.command()
@@ -114,11 +98,11 @@ def extract(
         Path | None, typer.Option(help="File with the network's weights (DLR); MVI_WEIGHTS by default.")
     ] = None,
     retry_failed: Annotated[bool, typer.Option(help="Also try again what is in quarantine.")] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Compute every feature that is missing. Stop it at any time: the next call goes on."""
     with progress(hide=as_json) as show:
-        summary = _project().extract(
+        summary = project().extract(
             families=family,
             cpus=cpus,
             address=address,
@@ -127,13 +111,13 @@ def extract(
             progress=show,
         )
     console.extracted(summary, as_json=as_json)
-    _exit_with(summary.left_out)
+    exit_with(summary.left_out)
 
 
 @app.command()
-def status(as_json: _Json = False) -> None:
+def status(as_json: Json = False) -> None:
     """Show what is there, what is missing and what failed."""
-    console.status(_project().status(), as_json=as_json)
+    console.status(project().status(), as_json=as_json)
 
 
 @app.command()
@@ -146,26 +130,28 @@ def sql(
     to: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write instead of standard output.")
     ] = None,
+    as_of: AsOf = None,
 ) -> None:
     """Ask the store.
 
-    Views: features, cr, dlr, coverage, patients, images, masks, clinical, quarantine,
-    feature_sets; cr_all and dlr_all hold every reader and setting.
+    Views: features, cr, dlr, imported, coverage, patients, images, masks, clinical, quarantine,
+    feature_sets, feature_dictionary, feature_statistics, snapshots; cr_all, dlr_all and
+    imported_all hold every reader and setting.
     """
     text = sys.stdin.read() if query == "-" else query
-    console.result(_project().sql(text), output, to)
+    console.result(project().sql(text, as_of=as_of), output, to)
 
 
 @app.command()
 def train(
     jobs: Annotated[int, typer.Option(min=1, envvar="MVI_JOBS", help="Threads that fit models.")] = 1,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Fit and judge the study's models; write tables, figures and a page."""
     with progress(hide=as_json) as show:
-        summary = _project().train(jobs=jobs, progress=show)
+        summary = project().train(jobs=jobs, progress=show)
     console.trained(summary, as_json=as_json)
-    _exit_with(summary.left_out)
+    exit_with(summary.left_out)
 
 
 @app.command()
@@ -184,12 +170,7 @@ def demo(
             console.step(summary)
             left_out += summary.left_out
     console.where_next(directory)
-    _exit_with(left_out)
-
-
-def _exit_with(left_out: int) -> None:
-    if left_out:
-        raise typer.Exit(3)
+    exit_with(left_out)
 
 
 def run() -> None:

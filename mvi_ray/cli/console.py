@@ -51,7 +51,8 @@ def _marks(*, synthetic: bool, trial: bool) -> None:
             out().print(text, style="yellow")
 
 
-def _print_json(content: Any) -> None:
+def print_json(content: Any) -> None:
+    """Print one JSON object."""
     typer.echo(json.dumps(_valid(content), indent=2, ensure_ascii=False, default=str, allow_nan=False))
 
 
@@ -97,7 +98,7 @@ def _problems(problems: tuple[Problem, ...]) -> None:
 def ingested(summary: IngestSummary, *, as_json: bool) -> None:
     """After `mvi ingest`."""
     if as_json:
-        _print_json(summary.to_json())
+        print_json(summary.to_json())
         return
     _problems(summary.problems)
     out().print(
@@ -112,7 +113,7 @@ def ingested(summary: IngestSummary, *, as_json: bool) -> None:
 def extracted(summary: ExtractSummary, *, as_json: bool) -> None:
     """After `mvi extract`."""
     if as_json:
-        _print_json(summary.to_json())
+        print_json(summary.to_json())
         return
     from rich.text import Text
 
@@ -140,7 +141,7 @@ def extracted(summary: ExtractSummary, *, as_json: bool) -> None:
 def status(found: Status, *, as_json: bool) -> None:
     """After `mvi status`."""
     if as_json:
-        _print_json(found.to_json())
+        print_json(found.to_json())
         return
     from rich.table import Table
     from rich.text import Text
@@ -258,7 +259,7 @@ def _grid(table: pa.Table) -> str:
 def trained(summary: TrainSummary, *, as_json: bool) -> None:
     """After `mvi train`."""
     if as_json:
-        _print_json(summary.to_json())
+        print_json(summary.to_json())
         return
     from rich.table import Table
     from rich.text import Text

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from mvi_ray.errors import MatrixError
-from mvi_ray.features import CR_FEATURES, DLR_VALUES, features_of
+from mvi_ray.features import CR_FEATURES
+from mvi_ray.matrix.blocks import Wide, blocks_of
 from mvi_ray.matrix.matrix import Matrix
 from mvi_ray.study import DRAWN
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
-    import pyarrow as pa
 
     from mvi_ray.matrix.cohort import Cohorts
     from mvi_ray.store.store import Store
@@ -61,11 +61,7 @@ def assemble(
     spec = study.models.fit[name]
     patients = list(cohorts.members)
     parts: list[_Part] = []
-    for family in spec.families:
-        if family == "CR":
-            parts.append(_cr(store, study, spec, patients, image_types))
-        else:
-            parts.append(_dlr(store, study, spec, patients))
+    parts.extend(_filled(store, study, spec, patients, family, image_types) for family in spec.families)
     if spec.clinical:
         parts.append(_clinical(study, spec, patients, cohorts))
     has = np.concatenate([part.has for part in parts], axis=1)
@@ -85,7 +81,7 @@ def assemble(
         name,
         tuple(kept),
         tuple(column for part in parts for column in part.columns),
-        np.concatenate([part.values[complete] for part in parts], axis=1),
+        _beside([part.values for part in parts], complete),
         np.array([cohorts.outcome[p] for p in kept], dtype=np.int8),
         np.array([cohorts.members[p] for p in kept]),
     )
@@ -109,6 +105,12 @@ class _Part:
     has: npt.NDArray[np.bool_]
 
 
+def _beside(parts: list[Values], complete: list[bool]) -> Values:
+    """Parts next to each other, without the lines that lack something; copied only where it must be."""
+    kept = parts if all(complete) else [part[complete] for part in parts]
+    return kept[0] if len(kept) == 1 else np.concatenate(kept, axis=1)
+
+
 def _phases(study: Study, spec: ModelSpec) -> list[str]:
     return [phase for phase in study.phases if not spec.phases or phase in spec.phases]
 
@@ -117,91 +119,34 @@ def _regions(study: Study, spec: ModelSpec) -> list[str]:
     return [region for region in study.region_names if region in spec.regions]
 
 
-def _rows(store: Store, study: Study, spec: ModelSpec, name: str, values: str = "") -> pa.Table:
-    folder = files("mvi_ray.matrix").joinpath("sql")
-    chosen = folder.joinpath("chosen.sql").read_text(encoding="utf-8")
-    text = folder.joinpath(name).read_text(encoding="utf-8")
-    # safe_substitute leaves $session and the like alone: DuckDB binds those.
-    sql = Template(text).safe_substitute(chosen=chosen, values=values)
-    return store.query(
-        sql,
-        {
-            "session": study.models.session,
-            "drawn": DRAWN,
-            "lesions": study.models.lesions,
-            "phases": _phases(study, spec),
-            "regions": _regions(study, spec),
-        },
-    )
-
-
-def _cr(
-    store: Store, study: Study, spec: ModelSpec, patients: list[str], image_types: Sequence[str]
-) -> _Part:
-    values = ", ".join(f"avg({feature}) AS {feature}" for feature in CR_FEATURES)
-    table = _rows(store, study, spec, "cr.sql", values)
-    blocks = [
-        ((phase, region, image), features_of(image))
-        for phase in _phases(study, spec)
-        for region in _regions(study, spec)
-        for image in image_types
-    ]
-    columns = [f"{p}_{r}_{i}_{feature}" for (p, r, i), names in blocks for feature in names]
-    numbers = np.stack([_numbers(table, feature) for feature in CR_FEATURES], axis=1)
-    place = {feature: at for at, feature in enumerate(CR_FEATURES)}
-    takes = {image: [place[f] for f in features_of(image)] for image in image_types}
-    keys = list(zip(*(table.column(k).to_pylist() for k in ("phase", "region", "image_type")), strict=True))
-    starts = _starts([(key, len(names)) for key, names in blocks])
-    return _Part(columns, *_scatter(table, patients, keys, starts, len(columns), numbers, takes))
-
-
-def _dlr(store: Store, study: Study, spec: ModelSpec, patients: list[str]) -> _Part:
-    table = _rows(store, study, spec, "dlr.sql")
-    blocks = [(phase, region, None) for phase in _phases(study, spec) for region in _regions(study, spec)]
-    columns = [f"{p}_{r}_dlr_{i:03d}" for p, r, _ in blocks for i in range(DLR_VALUES)]
-    flat = table.column("embedding").combine_chunks().flatten()
-    numbers = np.asarray(flat, dtype=np.float64).reshape(table.num_rows, DLR_VALUES)
-    pairs = zip(*(table.column(k).to_pylist() for k in ("phase", "region")), strict=True)
-    keys = [(phase, region, None) for phase, region in pairs]
-    starts = _starts([(key, DLR_VALUES) for key in blocks])
-    takes = {None: slice(None)}
-    return _Part(columns, *_scatter(table, patients, keys, starts, len(columns), numbers, takes))
-
-
-def _numbers(table: pa.Table, column: str) -> Values:
-    """A column as float64, NULL as NaN."""
-    return np.asarray(table.column(column).to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def _starts(widths: list[tuple[Any, int]]) -> dict[Any, tuple[int, int]]:
-    starts, at = {}, 0
-    for key, width in widths:
-        starts[key] = (at, at + width)
-        at += width
-    return starts
-
-
-def _scatter(
-    table: pa.Table,
+def _filled(
+    store: Store,
+    study: Study,
+    spec: ModelSpec,
     patients: list[str],
-    keys: list[tuple[Any, ...]],
-    starts: dict[Any, tuple[int, int]],
-    width: int,
-    numbers: Values,
-    takes: dict[Any, Any],
-) -> tuple[Values, list[str], npt.NDArray[np.bool_]]:
-    """Put each row's numbers into its patient's line; say which blocks each line has."""
-    line = {patient: at for at, patient in enumerate(patients)}
-    values = np.full((len(patients), width), np.nan)
-    block = {key: at for at, key in enumerate(starts)}
-    has = np.zeros((len(patients), len(starts)), dtype=bool)
-    for row, (patient, key) in enumerate(zip(table.column("patient_id").to_pylist(), keys, strict=True)):
-        if patient not in line or key not in starts:
-            continue
-        begin, end = starts[key]
-        values[line[patient], begin:end] = numbers[row, takes[key[-1]]]
-        has[line[patient], block[key]] = True
-    return values, [" ".join(part or "embedding" for part in key) for key in starts], has
+    family: Literal["CR", "DLR"],
+    image_types: Sequence[str],
+) -> _Part:
+    kinds: Sequence[str | None] = image_types if family == "CR" else (None,)
+    wide = Wide(patients, blocks_of(_phases(study, spec), _regions(study, spec), kinds))
+    mean = study.models.lesions == "mean"
+    folder = files("mvi_ray.matrix").joinpath("sql")
+    text = folder.joinpath(f"{family.lower()}{'_mean' if mean else ''}.sql").read_text(encoding="utf-8")
+    values = ", ".join(f"avg({name}) AS {name}" if mean else name for name in CR_FEATURES)
+    # safe_substitute leaves $session and the like alone: DuckDB binds those.
+    sql = Template(text).safe_substitute(
+        chosen=folder.joinpath("chosen.sql").read_text(encoding="utf-8"), values=values
+    )
+    bound = {
+        "session": study.models.session,
+        "drawn": DRAWN,
+        "lesions": study.models.lesions,
+        "phases": _phases(study, spec),
+        "regions": _regions(study, spec),
+    }
+    with store.stream(sql, bound) as batches:
+        wide.fill(batches)
+    return _Part(wide.columns, wide.values, [block.name for block in wide.blocks], wide.has)
 
 
 def _clinical(study: Study, spec: ModelSpec, patients: list[str], cohorts: Cohorts) -> _Part:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mvi_ray.errors import UsageError, WeightsError
-from mvi_ray.extract.cr import cr_feature_sets, image_type_names
+from mvi_ray.extract.cr import cr_feature_sets
 from mvi_ray.extract.dlr import dlr_feature_set
+from mvi_ray.extract.image_types import image_types_of
 from mvi_ray.extract.weights import KINETICS, KINETICS_SHA256, RANDOM, WeightsSource, resolve
-from mvi_ray.store.catalog import Declarations
+from mvi_ray.store.declarations import Declarations
 
 if TYPE_CHECKING:
     from mvi_ray.extract.featureset import FeatureSet
@@ -72,14 +73,20 @@ def declarations(project: Project, weights: WeightsSource | None = None) -> Decl
             weights = weights_source(project)
         except WeightsError:
             last = _last_embeddings(project)
-    expected = {}
+    expected, filters = {}, {}
     if study.families.cr is not None:
-        expected["CR"] = len(image_type_names(study.families.cr.image_types))
+        images = image_types_of(study.families.cr.image_types)
+        expected["CR"] = len(images)
+        filters = {image.name: dict(image.parameters) for image in images}
     if study.families.dlr is not None:
         expected["DLR"] = 1
-    current = [(one.family, phase, one.image_type, one.id) for phase, one in feature_sets(study, weights)]
+    current: list[tuple[str, str, str | None, str]] = [
+        (one.family, phase, one.image_type, one.id) for phase, one in feature_sets(study, weights)
+    ]
     if last is not None:
         current.extend(("DLR", phase, None, last) for phase in study.phases)
+    for family, identifier in _imported(project).items():
+        current.extend((family, phase, None, identifier) for phase in study.phases)
     return Declarations(
         study.name,
         project.study_digest,
@@ -89,7 +96,17 @@ def declarations(project: Project, weights: WeightsSource | None = None) -> Decl
         (study.readers.model, *study.readers.compare),
         expected,
         tuple(current),
+        filters,
     )
+
+
+def _imported(project: Project) -> dict[str, str]:
+    """Imported family to the feature set of the table that came in last."""
+    if not project.store.tables["imported"].exists:
+        return {}
+    rows = project.store.tables["feature_sets"].read(["family", "feature_set_id", "created_at"]).to_pylist()
+    rows.sort(key=lambda row: (row["created_at"], row["feature_set_id"]))
+    return {row["family"]: row["feature_set_id"] for row in rows if row["family"] not in ("CR", "DLR")}
 
 
 def _last_embeddings(project: Project) -> str | None:

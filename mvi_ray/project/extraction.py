@@ -14,6 +14,7 @@ from mvi_ray.project.declarations import declarations, feature_sets, weights_sou
 from mvi_ray.project.planning import Plan, make_plan, settings_digests
 from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.regions import derive_again
+from mvi_ray.store.history import Event
 from mvi_ray.store.tables import now
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from mvi_ray.extract.weights import WeightsSource
     from mvi_ray.ingest.problem import Problem
     from mvi_ray.project.project import Project
-    from mvi_ray.store.catalog import Declarations
+    from mvi_ray.store.declarations import Declarations
 
 # A commit takes half a second; a kill costs at most what was computed since the last one.
 _COMMIT_S = 15.0
 _COMMIT_VOIS = 64
+# Files of one partition; a long run joins them now and then, so that its commits stay quick.
+_PILED_UP = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +259,7 @@ class _Committer:
         self._summary = summary
         self._digests = settings_digests(study)
         self._run = f"extract-{now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+        self._event = Event("extract", self._run)
         self._rows: dict[str, list[dict[str, Any]]] = {"cr": [], "dlr": []}
         self._solved: list[tuple[str, VoiResult]] = []
         self._failed: list[dict[str, Any]] = []
@@ -317,15 +321,15 @@ class _Committer:
         self._summary.failed += len(self._failed)
         self._solved.clear()
         self._failed.clear()
-        self._project.store.publish(self._study)
+        for name in ("cr", "dlr"):
+            tables[name].compact(_PILED_UP)
+        self._project.store.publish(self._study, self._event)
         self._since = time.monotonic()
 
     def close(self) -> None:
-        """Commit what is left and join small files."""
+        """Commit what is left, join small files, renew statistics."""
         self.commit()
-        for name in ("cr", "dlr"):
-            self._project.store.tables[name].compact()
-        self._project.store.publish(self._study)
+        self._project.store.settle(self._study, self._event)
 
 
 def _values(rows: list[dict[str, Any]]) -> int:

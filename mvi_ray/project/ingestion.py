@@ -94,7 +94,7 @@ def ingest(
             counts.problems.extend(table.problems)
             _store_clinical(project, table, counts)
         counts.problems.extend(unmatched(project.store))
-        project.publish()
+        project.settle("ingest")
     with_clinical = project.store.tables["clinical"].read(["patient_id"]).num_rows
     return IngestSummary(
         len(counts.patients),

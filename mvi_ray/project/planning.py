@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from mvi_ray.project.project import Project
-    from mvi_ray.store.catalog import Declarations
+    from mvi_ray.store.declarations import Declarations
     from mvi_ray.study import Study
 
 VOI_KEY = ("patient_id", "session", "phase", "lesion", "region", "reader")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from mvi_ray.errors import StoreError, StudyError, UsageError
@@ -13,13 +15,14 @@ from mvi_ray.store.store import Store
 from mvi_ray.study import FILE_NAME, Study, load_study
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
     import polars as pl
     import pyarrow as pa
 
     from mvi_ray.project.extraction import ExtractSummary
+    from mvi_ray.project.history import HistoryRow
     from mvi_ray.project.ingestion import IngestSummary
     from mvi_ray.project.progress import Progress
     from mvi_ray.project.status import Status
@@ -129,24 +132,33 @@ class Project:
         return read_status(self)
 
     @overload
-    def sql(self, query: str, values: Any = ..., *, as_: Literal["arrow"] = ...) -> pa.Table: ...
+    def sql(
+        self, query: str, values: Any = ..., *, as_: Literal["arrow"] = ..., as_of: str | None = ...
+    ) -> pa.Table: ...
     @overload
-    def sql(self, query: str, values: Any = ..., *, as_: Literal["pandas"]) -> pd.DataFrame: ...
+    def sql(
+        self, query: str, values: Any = ..., *, as_: Literal["pandas"], as_of: str | None = ...
+    ) -> pd.DataFrame: ...
     @overload
-    def sql(self, query: str, values: Any = ..., *, as_: Literal["polars"]) -> pl.DataFrame: ...
-    def sql(self, query: str, values: Any = None, *, as_: Format = "arrow") -> Any:
+    def sql(
+        self, query: str, values: Any = ..., *, as_: Literal["polars"], as_of: str | None = ...
+    ) -> pl.DataFrame: ...
+    def sql(self, query: str, values: Any = None, *, as_: Format = "arrow", as_of: str | None = None) -> Any:
         """Run one SELECT over the store.
 
         Args:
             query: SQL of DuckDB; `?` and `$name` stand for values.
             values: list or mapping of bound values.
             as_: what to return.
+            as_of: ask the store as it was: a run, the number of a snapshot, or a time.
 
         Raises:
             QueryError: it is no SELECT, or DuckDB refuses it.
+            UsageError: `as_of` names nothing.
+            StoreError: the files of that state were removed.
         """
-        self.refresh()
-        table = self.store.query(query, values)
+        with self.reading(as_of) as store:
+            table = store.query(query, values)
         if as_ == "pandas":
             return table.to_pandas()
         if as_ == "polars":
@@ -157,10 +169,44 @@ class Project:
             raise UsageError(f"as_ is 'arrow', 'pandas' or 'polars', got {as_!r}")
         return table
 
+    @contextmanager
+    def reading(self, as_of: str | None = None) -> Iterator[Store]:
+        """The store as it is, or as it was.
+
+        Args:
+            as_of: a training run, an extraction or import, the number of a snapshot, or a time.
+
+        Raises:
+            UsageError: it names nothing.
+            StoreError: the files of that state were removed.
+        """
+        if as_of is None:
+            self.refresh()
+            yield self.store
+            return
+        from mvi_ray.project.history import find_moment
+
+        moment = find_moment(self, as_of)
+        with TemporaryDirectory(prefix="mvi-") as folder:
+            yield self.store.as_of(Path(folder) / "mvi.duckdb", moment)
+
+    def history(self) -> list[HistoryRow]:
+        """Every state of the store that was recorded, and the runs that pinned one."""
+        from mvi_ray.project.history import read_history
+
+        return read_history(self)
+
     def refresh(self) -> None:
         """Publish the catalog when it is behind: after an edit, a kill, or a move of the project."""
         if self.store.root.is_dir() and not self.store.is_published(self.study_digest):
             self.publish()
+
+    def settle(self, command: str, run_id: str | None = None) -> None:
+        """End a writing command: join small files, renew statistics, record the state, publish."""
+        from mvi_ray.project.declarations import declarations
+        from mvi_ray.store.history import Event
+
+        self.store.settle(declarations(self), Event(command, run_id))
 
     def publish(self) -> None:
         """Write the catalog anew from what is committed and from the study file."""

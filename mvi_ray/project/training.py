@@ -15,8 +15,10 @@ from mvi_ray.extract.cr import image_type_names
 from mvi_ray.matrix.assemble import assemble
 from mvi_ray.matrix.cohort import Cohorts, read_cohorts
 from mvi_ray.project.declarations import declarations
+from mvi_ray.project.history import write_pin
 from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.status import has_trial_weights
+from mvi_ray.store.history import Moment
 from mvi_ray.store.tables import now
 from mvi_ray.study import FILE_NAME
 
@@ -91,9 +93,11 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
     aside.mkdir(parents=True)
     try:
         catalog = aside / "catalog.duckdb"
-        store = project.store.pinned(catalog, declarations(project))
+        declared = declarations(project)
+        store = project.store.pinned(catalog, declared)
         data = _gather(store, study)
         catalog.unlink()
+        write_pin(aside, Moment(data.versions, declared))
         evaluations: list[Evaluation] = []
         refused: list[ModelError] = []
         for number, matrix in enumerate(data.matrices):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -14,45 +13,35 @@ import pyarrow as pa
 
 from mvi_ray.errors import StoreError
 from mvi_ray.features import CR_FEATURES, DLR_VALUES
+from mvi_ray.store.comments import comment_on_everything
+from mvi_ray.store.dictionary import feature_dictionary
+from mvi_ray.store.schemas import SCHEMA_VERSION
 from mvi_ray.store.tables import now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mvi_ray.store.declarations import Declarations
     from mvi_ray.store.tables import Snapshot, Table
 
 # Files of this version open in DuckDB 1.0 and every later one.
 _STORAGE_VERSION = "v1.0.0"
 
 
-@dataclass(frozen=True, slots=True)
-class Declarations:
-    """What the study contributes to the catalog.
+def publish_catalog(
+    target: Path, tables: Mapping[str, Table], snapshots: Mapping[str, Snapshot], study: Declarations
+) -> None:
+    """Write the catalog aside and rename it: readers see the old one or the new one.
 
     Args:
-        name: title of the study.
-        digest: of the study file; another one makes the catalog stale.
-        synthetic: whether its images are made by a program.
-        phases: in order.
-        regions: in order.
-        readers: the first one's masks are those the plain views show.
-        expected: family to the number of rows of one VOI.
-        current: (family, phase, image type or None, feature set id) of the study's settings.
+        target: its file.
+        tables: every table of the store.
+        snapshots: the state of each that the catalog shows.
+        study: what is current.
+
+    Raises:
+        StoreError: it cannot be written.
     """
-
-    name: str
-    digest: str
-    synthetic: bool
-    phases: tuple[str, ...]
-    regions: tuple[str, ...]
-    readers: tuple[str, ...]
-    expected: Mapping[str, int]
-    current: tuple[tuple[str, str, str | None, str], ...]
-
-
-def publish_catalog(target: Path, tables: Mapping[str, Table], study: Declarations) -> None:
-    """Write the catalog aside and rename it: readers see the old one or the new one."""
-    snapshots = {name: table.snapshot() for name, table in tables.items()}
     # A folder of its own: several threads and processes may publish at once.
     with tempfile.TemporaryDirectory(prefix=".publish-", dir=target.parent) as folder:
         aside = Path(folder) / target.name
@@ -62,12 +51,16 @@ def publish_catalog(target: Path, tables: Mapping[str, Table], study: Declaratio
                 place = str(aside).replace("'", "''")
                 connection.execute(f"ATTACH '{place}' AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')")
                 connection.execute("USE catalog")
+                # Hundreds of statements: one flush to the disk, not one each.
+                connection.execute("BEGIN")
                 _write_declarations(connection, tables, snapshots, study)
                 for name, table in tables.items():
                     connection.execute(f"CREATE VIEW raw.{name} AS {table.scan(snapshots[name].files)}")
                 template = files("mvi_ray.store").joinpath("sql/views.sql").read_text(encoding="utf-8")
                 columns = ", ".join(CR_FEATURES)
                 connection.execute(Template(template).substitute(cr_features=columns, dlr_values=DLR_VALUES))
+                comment_on_everything(connection)
+                connection.execute("COMMIT")
                 connection.execute("USE memory")
                 connection.execute("DETACH catalog")
             aside.replace(target)
@@ -107,13 +100,18 @@ def _write_declarations(
             "version": pa.array([s.version for s in snapshots.values()], pa.int64()),
         },
     }
-    for name, columns in content.items():
-        connection.register("declared", pa.table(columns))
-        connection.execute(f"CREATE TABLE raw.{name} AS FROM declared")
+    filled = {f"raw.{name}": pa.table(columns) for name, columns in content.items()}
+    filled["feature_dictionary"] = feature_dictionary(
+        study.image_types, embeddings="DLR" in study.expected, parameters=study.filters
+    )
+    for place, rows in filled.items():
+        connection.register("declared", rows)
+        connection.execute(f"CREATE TABLE {place} AS FROM declared")
         connection.unregister("declared")
     folder = str(next(iter(tables.values())).folder.parent)
     connection.execute(
         "CREATE TABLE catalog_info AS SELECT ?::VARCHAR AS study, ?::VARCHAR AS study_digest, "
-        "?::BOOLEAN AS synthetic, ?::VARCHAR AS tables_folder, ?::TIMESTAMPTZ AS published_at",
-        [study.name, study.digest, study.synthetic, folder, now()],
+        "?::BOOLEAN AS synthetic, ?::VARCHAR AS tables_folder, ?::TIMESTAMPTZ AS published_at, "
+        "?::VARCHAR AS schema_version",
+        [study.name, study.digest, study.synthetic, folder, now(), SCHEMA_VERSION],
     )

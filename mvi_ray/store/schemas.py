@@ -173,8 +173,8 @@ FEATURE_SETS = TableSpec(
     "Everything that determines a row, under a name made of its content.",
     {
         "feature_set_id": (_TEXT, "first 16 hexadecimal digits of the SHA-256 of the settings"),
-        "family": (_TEXT, "CR or DLR"),
-        "image_type": (_TEXT, "filter of CR; NULL for DLR"),
+        "family": (_TEXT, "CR, DLR, or the name of an imported family"),
+        "image_type": (_TEXT, "filter of CR; NULL for other families"),
         "settings": (_TEXT, "settings and package versions (JSON)"),
         "created_at": (_TIME, "when it was first used (UTC)"),
     },
@@ -199,6 +199,68 @@ QUARANTINE = TableSpec(
     },
     (*_VOI_KEY, "stage", "family"),
 )
+IMPORTED = TableSpec(
+    "imported",
+    "One VOI: values of a feature table that was made elsewhere.",
+    {
+        **_VOI_KEY,
+        "feature_set_id": (_TEXT, "origin and columns of the table, see feature_sets"),
+        "family": (_TEXT, "name under which it was imported"),
+        "feature_names": (pa.list_(_TEXT), "names as in the table, without phase and region"),
+        "feature_values": (pa.list_(_REAL), "values in the order of feature_names"),
+        "run_id": (_TEXT, "the import that wrote the row"),
+        "computed_at": (_TIME, "when the row was imported (UTC)"),
+    },
+    (*_VOI_KEY, "feature_set_id"),
+    ("phase", "region"),
+)
+FEATURE_STATISTICS = TableSpec(
+    "feature_statistics",
+    "One feature of one feature set: what its values are like, over the VOIs of one reader.",
+    {
+        "family": (_TEXT, "CR, DLR, or the name of an imported family"),
+        "feature_set_id": (_TEXT, "see feature_sets"),
+        "phase": (_TEXT, "phase of the study"),
+        "region": (_TEXT, "region of the study"),
+        "reader": (_TEXT, "who drew the masks"),
+        "image_type": (_TEXT, "filter of CR; '-' for other families"),
+        "feature": (_TEXT, "name without phase, region and image type"),
+        "vois": (_WHOLE, "rows"),
+        "missing": (_WHOLE, "rows in which it is NULL: not defined"),
+        "not_a_number": (_WHOLE, "rows in which the engine returned NaN or infinity"),
+        "mean": (_REAL, "of the finite values"),
+        "sd": (_REAL, "sample standard deviation of the finite values"),
+        "minimum": (_REAL, "of the finite values"),
+        "maximum": (_REAL, "of the finite values"),
+        "fingerprint": (_TEXT, "equal for features that are equal in every VOI (hexadecimal)"),
+        "state": (_TEXT, "versions of the tables that were summed up"),
+    },
+    ("family", "feature_set_id", "phase", "region", "reader", "image_type", "feature"),
+)
+STUDIES = TableSpec(
+    "studies",
+    "What a study file said about the views, under a name made of its content.",
+    {
+        "declarations_digest": (_TEXT, "SHA-256 of declarations"),
+        "study_digest": (_TEXT, "SHA-256 of the study file"),
+        "declarations": (_TEXT, "phases, regions, readers and current feature sets (JSON)"),
+        "recorded_at": (_TIME, "when it was first used (UTC)"),
+    },
+    ("declarations_digest",),
+)
+SNAPSHOTS = TableSpec(
+    "snapshots",
+    "One state of the store: the versions of its tables after a command had written to them.",
+    {
+        "snapshot": (_WHOLE, "counts from 1"),
+        "created_at": (_TIME, "when it was recorded (UTC)"),
+        "command": (_TEXT, "the command that wrote"),
+        "run_id": (_TEXT, "the extraction or import that wrote; NULL for other commands"),
+        "declarations_digest": (_TEXT, "what the study said, see studies"),
+        "table_versions": (pa.map_(_TEXT, _WHOLE), "table to its Delta version"),
+    },
+    ("snapshot",),
+)
 CLINICAL = TableSpec(
     "clinical",
     "Clinical variables of one patient; its columns are those that the study declares.",
@@ -207,5 +269,22 @@ CLINICAL = TableSpec(
 )
 
 TABLES: dict[str, TableSpec] = {
-    spec.name: spec for spec in (PATIENTS, IMAGES, MASKS, CR, DLR, FEATURE_SETS, QUARANTINE, CLINICAL)
+    spec.name: spec
+    for spec in (
+        PATIENTS,
+        IMAGES,
+        MASKS,
+        CR,
+        DLR,
+        IMPORTED,
+        FEATURE_SETS,
+        FEATURE_STATISTICS,
+        QUARANTINE,
+        CLINICAL,
+        STUDIES,
+        SNAPSHOTS,
+    )
 }
+
+RECORDS: tuple[str, ...] = (STUDIES.name, SNAPSHOTS.name)
+"""Tables about the history itself: they stand in no snapshot."""

@@ -9,24 +9,35 @@ from typing import TYPE_CHECKING
 
 from mvi_ray.errors import QueryError, StoreError
 from mvi_ray.store.catalog import publish_catalog
-from mvi_ray.store.schemas import TABLES
+from mvi_ray.store.history import History
+from mvi_ray.store.schemas import SCHEMA_VERSION, TABLES
 from mvi_ray.store.statement import check_statement
-from mvi_ray.store.tables import Table
+from mvi_ray.store.statistics import is_current, refresh_statistics
+from mvi_ray.store.tables import Snapshot, Table, check_schema_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import duckdb
     import pyarrow as pa
 
-    from mvi_ray.store.catalog import Declarations
+    from mvi_ray.store.declarations import Declarations
+    from mvi_ray.store.history import Event, Moment
 
 # Delta decodes `%20` and refuses the other signs; DuckDB takes a ? for the end of a path and
 # reads a folder `reader=R9` as a partition with that column.
 _MISREAD = re.compile(r"[\[\]^|?\\]|%[0-9A-Fa-f]{2}|/[^/=]+=")
 
 _EMPTY = "the store is empty; run `mvi ingest` first"
+
+# Files of one partition that are left side by side. Sorting a large table anew takes seconds, so
+# it waits until queries would feel the number of files.
+_LARGE = frozenset({"cr", "dlr", "imported"})
+_FEW, _SEVERAL = 8, 32
+
+# Rows at a time: 100 MB of `cr`.
+_BATCH = 122_880
 
 
 class Store:
@@ -54,6 +65,11 @@ class Store:
         """Every table by name, whether written or not."""
         return {name: Table(self.root / "tables" / name, spec) for name, spec in TABLES.items()}
 
+    @cached_property
+    def history(self) -> History:
+        """The snapshots recorded so far."""
+        return History(self.tables)
+
     def pinned(self, catalog: Path, study: Declarations) -> Store:
         """The store as it is now, whatever is committed while it is read.
 
@@ -67,8 +83,29 @@ class Store:
         """
         if not self.root.is_dir():
             raise StoreError(_EMPTY)
-        publish_catalog(catalog, self.tables, study)
+        publish_catalog(catalog, self.tables, self._snapshots(), study)
         return Store(self.root, catalog)
+
+    def as_of(self, catalog: Path, moment: Moment) -> Store:
+        """The store as it was.
+
+        Args:
+            catalog: where a catalog of that state is published.
+            moment: which one.
+
+        Raises:
+            StoreError: files of that state were removed.
+        """
+        self.history.check(moment)
+        snapshots = {
+            name: table.snapshot(moment.versions[name]) if name in moment.versions else Snapshot(None, ())
+            for name, table in self.tables.items()
+        }
+        publish_catalog(catalog, self.tables, snapshots, moment.study)
+        return Store(self.root, catalog)
+
+    def _snapshots(self) -> dict[str, Snapshot]:
+        return {name: table.snapshot() for name, table in self.tables.items()}
 
     def versions(self) -> dict[str, int]:
         """Version of each table that the catalog shows; tables never written are absent."""
@@ -99,10 +136,30 @@ class Store:
         finally:
             lock.release()
 
-    def publish(self, study: Declarations) -> None:
-        """Write the catalog anew over what is committed now."""
+    def publish(self, study: Declarations, event: Event | None = None) -> None:
+        """Write the catalog anew over what is committed now.
+
+        Args:
+            study: what is current.
+            event: the command that wrote; the state is recorded in the history then.
+        """
+        from filelock import FileLock
+
         self.root.mkdir(parents=True, exist_ok=True)
-        publish_catalog(self.catalog, self.tables, study)
+        # Of two at once the later one must not put an older state in place.
+        with FileLock(self.root / ".publish.lock"):
+            if event is not None:
+                self.history.record(self._snapshots(), study, event)
+            publish_catalog(self.catalog, self.tables, self._snapshots(), study)
+
+    def settle(self, study: Declarations, event: Event) -> None:
+        """At the end of a writing command: join small files, renew statistics, publish."""
+        for name, table in self.tables.items():
+            table.compact(_FEW if name in _LARGE else _SEVERAL)
+        if not is_current(self):
+            self.publish(study)
+            refresh_statistics(self)
+        self.publish(study, event)
 
     def is_published(self, study_digest: str) -> bool:
         """Whether the catalog shows this study and the newest commits, at this place."""
@@ -112,26 +169,34 @@ class Store:
             return False
         try:
             with duckdb.connect(self.catalog, read_only=True) as connection:
-                place = connection.execute("SELECT tables_folder, study_digest FROM catalog_info").fetchone()
+                place = connection.execute(
+                    "SELECT tables_folder, study_digest, schema_version FROM catalog_info"
+                ).fetchone()
                 rows = connection.execute("SELECT table_name, version FROM raw.table_versions").fetchall()
         except duckdb.Error:
             return False
         there = {name: table.log_version for name, table in self.tables.items()}
-        return place == (str(self.root / "tables"), study_digest) and dict(rows) == there
+        return place == (str(self.root / "tables"), study_digest, SCHEMA_VERSION) and dict(rows) == there
 
     @contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(self, **settings: int | bool) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection that reads the catalog and nothing else.
 
+        Args:
+            settings: of DuckDB, for example ``threads=1``.
+
         Raises:
-            StoreError: there is no catalog yet.
+            StoreError: there is no catalog yet, or it is of another schema version.
         """
         import duckdb
 
         if not self.catalog.exists():
             raise StoreError(_EMPTY)
         with duckdb.connect(self.catalog, read_only=True) as connection:
+            _check_catalog(connection)
             connection.execute("SET TimeZone = 'UTC'")
+            for name, value in settings.items():
+                connection.execute(f"SET {name} = {value}")
             connection.execute("SET allowed_directories = [" + _quoted(self.root / "tables") + "]")
             # Order matters: these cannot be taken back, by a query least of all.
             for setting in (
@@ -145,7 +210,7 @@ class Store:
                 connection.execute(f"SET {setting}")
             yield connection
 
-    def query(self, sql: str, values: Sequence[object] | dict[str, object] | None = None) -> pa.Table:
+    def query(self, sql: str, values: Sequence[object] | Mapping[str, object] | None = None) -> pa.Table:
         """Run one SELECT with bound values.
 
         Raises:
@@ -160,6 +225,23 @@ class Store:
                 return found.to_arrow_table()
             except duckdb.Error as error:
                 raise QueryError(str(error)) from None
+
+    @contextmanager
+    def stream(self, sql: str, values: Mapping[str, object]) -> Iterator[pa.RecordBatchReader]:
+        """Run one SELECT of this program and hand out its rows in batches, in no order."""
+        with self.connect(preserve_insertion_order=False) as connection:
+            yield connection.sql(sql, params=values).to_arrow_reader(_BATCH)
+
+
+def _check_catalog(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a catalog that another version of the program published."""
+    import duckdb
+
+    try:
+        row = connection.execute("SELECT schema_version FROM catalog_info").fetchone()
+    except duckdb.Error:  # of a time when it said none, or no catalog of this program
+        row = None
+    check_schema_version(row[0] if row else None, "the catalog mvi.duckdb")
 
 
 def _quoted(path: Path) -> str:

@@ -1,12 +1,15 @@
-"""Delta tables: created with their schema version, written by keyed merge, read as Arrow."""
+"""Delta tables: created with their schema version, written by key, read as Arrow."""
 
 from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -15,12 +18,17 @@ from mvi_ray.store.schemas import SCHEMA_VERSION, TableSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-    from deltalake import DeltaTable
+    from deltalake import DeltaTable, WriterProperties
 
 _VERSION_KEY = "mvi.schemaVersion"
 _ATTEMPTS = 8
+# Every writer takes the next number under this name, so that of two at once one must look again.
+_TURN = "mvi.write"
+# Delta's own default; a reader that holds an older catalog has this long to finish.
+RETENTION_HOURS = 168
+# Rows that are read together: in a sorted file of `cr` about 200 VOIs.
+_ROW_GROUP = 4096
 
 
 def now() -> datetime:
@@ -44,9 +52,9 @@ class Snapshot:
 class Table:
     """One Delta table of the store.
 
-    Rows go in by keyed merge: writing the same row twice, by a repeated run or by two at once,
-    leaves one row. (A merge of 64 VOIs takes 0.3–0.5 s, an append 0.03 s; the features in it
-    took minutes.)
+    Rows go in by key: writing the same row twice, by a repeated run or by two at once, leaves
+    one row. Rows whose keys are new are appended, the others are merged; which of the two
+    happens is decided on one version, and holds only if nobody else wrote since.
 
     Args:
         folder: the table's folder.
@@ -79,13 +87,25 @@ class Table:
         if not self.exists:
             return self._create()
         table = DeltaTable(self._location)
-        version = table.metadata().configuration.get(_VERSION_KEY)
-        if version != SCHEMA_VERSION:
-            raise StoreError(
-                f"table {self.spec.name} has schema version {version}, this program writes "
-                f"{SCHEMA_VERSION}; use the version of mvi that wrote it"
-            )
+        check_schema_version(table.metadata().configuration.get(_VERSION_KEY), f"table {self.spec.name}")
         return table
+
+    def at(self, version: int) -> DeltaTable:
+        """The Delta table as it was.
+
+        Raises:
+            StoreError: the log does not reach back that far.
+        """
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        try:
+            return DeltaTable(self._location, version=version)
+        except (DeltaError, OSError):
+            raise StoreError(
+                f"version {version} of table {self.spec.name} is gone; "
+                "`mvi store history` lists what can still be read"
+            ) from None
 
     def _create(self, schema: pa.Schema | None = None) -> DeltaTable:
         from deltalake import DeltaTable
@@ -112,40 +132,49 @@ class Table:
         names = (self.folder / "_delta_log").glob("*.json")
         return max((int(n.stem) for n in names if n.stem.isdigit()), default=None)
 
-    def snapshot(self) -> Snapshot:
-        """Version and live files of one moment.
+    def snapshot(self, version: int | None = None) -> Snapshot:
+        """Version and live files of one moment: now, or of an earlier version.
 
         A glob over the folder would also find files that a merge or a compaction replaced.
+
+        Raises:
+            StoreError: the version is gone from the log.
         """
         if not self.exists:
             return Snapshot(None, ())
-        table = self.open()
+        table = self.open() if version is None else self.at(version)
+        return Snapshot(table.version(), tuple(self._paths(table)))
+
+    def _paths(self, table: DeltaTable) -> list[str]:
         # Not `file_uris()`, which escapes spaces and umlauts of the folder.
         paths = pa.table(table.get_add_actions()).column("path").to_pylist()
-        return Snapshot(table.version(), tuple(sorted(str(self.folder / path) for path in paths)))
+        return sorted(str(self.folder / path) for path in paths)
 
     def files(self) -> list[str]:
         """Absolute paths of the live Parquet files, sorted."""
         return list(self.snapshot().files)
 
     def scan(self, files: Sequence[str]) -> str:
-        """SQL over live files, or over nothing with the right columns."""
+        """SQL over live files, or over nothing with the right columns.
+
+        A column that none of the files has, because they are older than it, is NULL.
+        """
+        columns = {name: sql_type(kind) for name, (kind, _) in self.spec.columns.items()}
+        nothing = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in columns.items())
         if not files:
-            columns = ", ".join(
-                f'CAST(NULL AS {_sql_type(kind)}) AS "{name}"'
-                for name, (kind, _) in self.spec.columns.items()
-            )
-            return f"SELECT {columns} WHERE false"
+            return f"SELECT {nothing} WHERE false"
         # The clinical table has the columns of the study; all others have their own.
-        open_ended = self.spec.name == "clinical"
-        names = "*" if open_ended else ", ".join(f'"{name}"' for name in self.spec.columns)
+        names = "*" if self.spec.name == "clinical" else ", ".join(f'"{name}"' for name in columns)
         paths = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
         # Only the table's own folders are partitions, not a folder of the user's named centre=A.
         partitioned = "hive_partitioning = false"
         if self.spec.partition_by:
             kinds = ", ".join(f"'{column}': VARCHAR" for column in self.spec.partition_by)
             partitioned = f"hive_partitioning = true, hive_types = {{{kinds}}}"
-        return f"SELECT {names} FROM read_parquet([{paths}], union_by_name = true, {partitioned})"  # noqa: S608
+        return (
+            f"SELECT {names} FROM (SELECT {nothing} WHERE false UNION ALL BY NAME "  # noqa: S608
+            f"SELECT * FROM read_parquet([{paths}], union_by_name = true, {partitioned}))"
+        )
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, or replace those with the same keys; of two given rows the last one stays."""
@@ -158,13 +187,67 @@ class Table:
         """Insert rows of an Arrow table, or replace those with the same keys."""
         # Sorted rows let the statistics of row groups find a patient.
         data = data.sort_by([(key, "ascending") for key in self.spec.keys])
+        for key in self.spec.keys:
+            if data.column(key).null_count:
+                raise StoreError(
+                    f"table {self.spec.name} got a row with {key} NULL; a key may not be missing"
+                )
+        self._commit(lambda: self._put(data))
+
+    def _put(self, data: pa.Table) -> None:
+        """Append, or merge when a key is there already: a merge reads the whole table."""
+        from deltalake import CommitProperties, Transaction, write_deltalake
+
+        table = self._with_all_columns(self.open())
+        # Another commit under this name since the table was opened makes this one fail, so what
+        # was found out about the keys still holds when the rows go in.
+        turn = CommitProperties(
+            app_transactions=[Transaction(_TURN, (table.transaction_version(_TURN) or 0) + 1)]
+        )
+        if not self._knows_any(self._paths(table), data):
+            write_deltalake(
+                table, data, mode="append", commit_properties=turn, writer_properties=_writer_properties()
+            )
+            return
         match = " AND ".join(f"t.{key} = s.{key}" for key in self.spec.keys)
+        merger = table.merge(
+            data,
+            match,
+            source_alias="s",
+            target_alias="t",
+            commit_properties=turn,
+            writer_properties=_writer_properties(),
+        )
+        merger.when_matched_update_all().when_not_matched_insert_all().execute()
 
-        def merge() -> None:
-            merger = self.open().merge(data, match, source_alias="s", target_alias="t")
-            merger.when_matched_update_all().when_not_matched_insert_all().execute()
+    def _knows_any(self, files: list[str], data: pa.Table) -> bool:
+        """Whether one of the rows' keys is stored."""
+        import duckdb
 
-        self._commit(merge)
+        if not files:
+            return False
+        keys = ", ".join(self.spec.keys)
+        first = self.spec.keys[0]
+        with duckdb.connect() as connection:
+            connection.register("fresh", data.select(list(self.spec.keys)))
+            # The range of the first key skips files and row groups before the join.
+            low, high = f"(SELECT min({first}) FROM fresh)", f"(SELECT max({first}) FROM fresh)"  # noqa: S608
+            found = connection.execute(
+                f"SELECT 1 FROM ({self.scan(files)}) SEMI JOIN fresh USING ({keys}) "  # noqa: S608
+                f"WHERE {first} BETWEEN {low} AND {high} LIMIT 1"
+            )
+            return bool(found.fetchall())
+
+    def _with_all_columns(self, table: DeltaTable) -> DeltaTable:
+        """Add the columns that this version of the program knows and the table does not."""
+        from deltalake import Schema
+
+        have = {field.name for field in table.schema().fields}
+        fresh = [name for name in self.spec.columns if name not in have]
+        if fresh:
+            schema = Schema.from_arrow(pa.schema([self.spec.schema.field(name) for name in fresh]))
+            table.alter.add_columns(schema.fields)
+        return table
 
     def replace_all(self, data: pa.Table) -> None:
         """Replace content and columns of a small table whose columns follow the study."""
@@ -194,13 +277,63 @@ class Table:
             terms.append(f"{column} IN ({quoted})")
         self._commit(lambda: self.open().delete(" AND ".join(terms)))
 
-    def compact(self) -> None:
-        """Join small files; the old ones stay for readers until they are vacuumed."""
-        if self.exists and len(self.files()) > len(self.open().partitions() or [{}]):
-            self._commit(self._compact)
+    def compact(self, more_than: int = 1) -> None:
+        """Join the files of each partition and sort their rows by the first key.
 
-    def _compact(self) -> None:
-        self.open().optimize.compact()
+        Rows of one patient lie together then, and a query for one reads a few thousand rows
+        of each partition. The old files stay for readers until they are vacuumed.
+
+        Args:
+            more_than: files; a partition with no more of them is left alone.
+        """
+        if not self.exists:
+            return
+        counts = Counter(str(Path(path).parent) for path in self.files())
+        for partition in self.open().partitions() or [{}]:
+            folder = self.folder.joinpath(*(f"{name}={partition[name]}" for name in self.spec.partition_by))
+            if counts[str(folder)] > more_than:
+                filters = [(name, "=", str(partition[name])) for name in self.spec.partition_by]
+                self._commit(lambda filters=filters: self._sort(filters))
+
+    def _sort(self, partition: list[tuple[str, str, Any]]) -> None:
+        self.open().optimize.z_order(
+            [self.spec.keys[0]],
+            partition_filters=partition or None,
+            writer_properties=_writer_properties(),
+        )
+
+    def dead_files(self, retention_hours: int, keep_versions: Sequence[int] = ()) -> list[Path]:
+        """Files that no version needs which may still be read.
+
+        Args:
+            retention_hours: files that died later are left.
+            keep_versions: whose files stay as well.
+        """
+        return self._vacuum(retention_hours, keep_versions, dry_run=True)
+
+    def vacuum(self, retention_hours: int, keep_versions: Sequence[int] = ()) -> list[Path]:
+        """Remove `dead_files`."""
+        return self._vacuum(retention_hours, keep_versions, dry_run=False)
+
+    def _vacuum(self, retention_hours: int, keep_versions: Sequence[int], *, dry_run: bool) -> list[Path]:
+        if not self.exists:
+            return []
+        kept = [version for version in keep_versions if self._is_in_log(version)]
+        found = self.open().vacuum(
+            retention_hours,
+            dry_run=dry_run,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=kept or None,
+        )
+        return [self.folder / unquote(path) for path in found]
+
+    def _is_in_log(self, version: int) -> bool:
+        try:
+            self.at(version)
+        except StoreError:
+            return False
+        return True
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The live rows as an Arrow table."""
@@ -239,9 +372,31 @@ class Table:
                 return
 
 
-def _sql_type(kind: pa.DataType) -> str:
+def _writer_properties() -> WriterProperties:
+    from deltalake import WriterProperties
+
+    return WriterProperties(max_row_group_size=_ROW_GROUP)
+
+
+def check_schema_version(found: str | None, what: str) -> None:
+    """Refuse what another version of the program wrote.
+
+    Raises:
+        StoreError: the version is not the one that this program writes.
+    """
+    if found != SCHEMA_VERSION:
+        raise StoreError(
+            f"{what} has schema version {found}, this program reads and writes {SCHEMA_VERSION}; "
+            "use the version of mvi that wrote it"
+        )
+
+
+def sql_type(kind: pa.DataType) -> str:
+    """DuckDB's name of an Arrow type."""
     if pa.types.is_list(kind):
-        return f"{_sql_type(kind.value_type)}[]"
+        return f"{sql_type(kind.value_type)}[]"
+    if pa.types.is_map(kind):
+        return f"MAP({sql_type(kind.key_type)}, {sql_type(kind.item_type)})"
     simple = {
         pa.string(): "VARCHAR",
         pa.float64(): "DOUBLE",

@@ -55,6 +55,7 @@ def test_a_run_directory_holds_all_of_a_run(cohort: Project) -> None:
     summary = cohort.train()
     assert _files(summary.run) == {
         "study.yaml",
+        "snapshot.json",
         "metrics.json",
         "report.html",
         "roc.svg",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mvi_ray.store.catalog import Declarations
+from mvi_ray.store.declarations import Declarations
 from mvi_ray.store.store import Store
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture(scope="session")
 def study() -> Declarations:
     """Two phases, two regions, two readers; CR on two image types, and DLR."""
-    current = [(phase, kind) for phase in ("AP", "PP") for kind in ("original", "log")]
+    current = [(phase, kind) for phase in ("AP", "PP") for kind in ("original", "square")]
     return Declarations(
         "by hand",
         "d",

@@ -59,7 +59,8 @@ def test_an_empty_store_answers_every_view(store, study):
     names = set(views.column(0).to_pylist())
     assert names == {
         *("patients", "images", "masks", "clinical", "quarantine", "feature_sets"),
-        *("cr", "cr_all", "dlr", "dlr_all", "features", "coverage"),
+        *("cr", "cr_all", "dlr", "dlr_all", "imported", "imported_all", "features", "coverage"),
+        *("feature_statistics", "snapshots"),
     }
     for name in names:
         assert store.query(f"SELECT * FROM {name}").num_rows == 0
@@ -102,12 +103,12 @@ def test_plain_duckdb_opens_the_catalog_in_another_process(filled, study, run_py
 
 def test_features_leave_out_what_is_not_defined(filled, study, rows):
     """NULL is no row; NaN is what the engine returned, and stays."""
-    filled.tables["cr"].write([rows.cr(float("nan"), image_type="log", feature_set_id="cr-log")])
+    filled.tables["cr"].write([rows.cr(float("nan"), image_type="square", feature_set_id="cr-square")])
     filled.publish(study)
     query = "SELECT feature, isnan(value) AS nan FROM features WHERE family = 'CR' ORDER BY feature"
     assert filled.query(query).to_pylist() == [
-        {"feature": "AP_intratumoral_log_glcm_Contrast", "nan": True},
         {"feature": "AP_intratumoral_original_glcm_Contrast", "nan": False},
+        {"feature": "AP_intratumoral_square_glcm_Contrast", "nan": True},
     ]
 
 
@@ -192,7 +193,7 @@ def test_coverage_tells_what_stands_in_the_way(store, study, rows):
     tables["quarantine"].delete(failure)
     tables["cr"].write([rows.cr()])
     assert _state(store, study) == ["partial"]
-    tables["cr"].write([rows.cr(image_type="log", feature_set_id="cr-log")])
+    tables["cr"].write([rows.cr(image_type="square", feature_set_id="cr-square")])
     assert _state(store, study) == ["complete"]
 
 
@@ -206,11 +207,14 @@ def test_a_second_lesion_has_coverage_of_its_own(filled, study, rows):
 
 def test_feature_sets_say_which_are_current(store, study):
     """By the study that was last published."""
-    known = [{"feature_set_id": name, "family": "CR"} for name in ("cr-log", "gone")]
+    known = [{"feature_set_id": name, "family": "CR"} for name in ("cr-square", "gone")]
     store.tables["feature_sets"].write(known)
     store.publish(study)
     query = "SELECT feature_set_id, is_current FROM feature_sets ORDER BY ALL"
-    assert [tuple(r.values()) for r in store.query(query).to_pylist()] == [("cr-log", True), ("gone", False)]
+    assert [tuple(r.values()) for r in store.query(query).to_pylist()] == [
+        ("cr-square", True),
+        ("gone", False),
+    ]
 
 
 def test_the_view_clinical_has_the_columns_of_the_table(store, study):
@@ -232,7 +236,7 @@ def test_publishing_leaves_no_file_beside_the_catalog(filled, study):
         before = reader.execute("SELECT published_at::VARCHAR FROM catalog_info").fetchone()
         filled.publish(study)
         assert reader.execute("SELECT published_at::VARCHAR FROM catalog_info").fetchone() == before
-    assert sorted(path.name for path in filled.root.iterdir()) == ["mvi.duckdb", "tables"]
+    assert sorted(path.name for path in filled.root.iterdir()) == [".publish.lock", "mvi.duckdb", "tables"]
 
 
 def test_many_threads_may_publish_at_once(filled, study):
@@ -240,4 +244,4 @@ def test_many_threads_may_publish_at_once(filled, study):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: filled.publish(study), range(16)))
     assert _cr(filled, study) == [("R1", "original", 7.5)]
-    assert [path.name for path in filled.root.iterdir() if path.name.startswith(".publish")] == []
+    assert sorted(path.name for path in filled.root.glob(".publish*")) == [".publish.lock"]

@@ -161,7 +161,7 @@ def test_errors_of_a_query_are_those_of_duckdb(published):
 def test_the_catalog_is_behind_after_a_commit_and_up_again_after_publishing(own, study, rows):
     """By the versions of all tables."""
     assert own.is_published("d")
-    own.tables["cr"].write([rows.cr(image_type="log", feature_set_id="cr-log")])
+    own.tables["cr"].write([rows.cr(image_type="square", feature_set_id="cr-square")])
     assert not own.is_published("d")
     own.publish(study)
     assert own.is_published("d")

@@ -1,4 +1,4 @@
--- One row for each patient, phase, region and image type; several lesions become their mean.
+-- One row for each patient, phase, region and image type, of the largest lesion.
 WITH chosen AS (
 ${chosen}
 )
@@ -8,5 +8,3 @@ SEMI JOIN chosen USING (patient_id, lesion)
 WHERE session = $session
     AND phase IN (SELECT unnest($phases))
     AND region IN (SELECT unnest($regions))
-GROUP BY patient_id, phase, region, image_type
-ORDER BY patient_id, phase, region, image_type

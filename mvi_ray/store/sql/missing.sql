@@ -5,7 +5,8 @@ WITH wanted AS (
         f.family, f.image_type, f.feature_set_id
     FROM raw.current_masks AS m
     JOIN raw.current_feature_sets AS f ON f.phase = m.phase
-    WHERE m.region IN (SELECT region FROM raw.regions)
+    WHERE f.family IN (SELECT family FROM raw.families)
+        AND m.region IN (SELECT region FROM raw.regions)
         AND m.reader IN (SELECT reader FROM raw.readers)
 ),
 present AS (

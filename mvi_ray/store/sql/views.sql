@@ -15,6 +15,17 @@ CREATE VIEW feature_sets AS
 SELECT s.*, s.feature_set_id IN (SELECT feature_set_id FROM raw.current_feature_sets) AS is_current
 FROM raw.feature_sets AS s;
 
+CREATE VIEW feature_statistics AS
+SELECT
+    s.* EXCLUDE (state),
+    s.feature_set_id IN (SELECT feature_set_id FROM raw.current_feature_sets) AS is_current
+FROM raw.feature_statistics AS s;
+
+CREATE VIEW snapshots AS
+SELECT s.snapshot, s.created_at, s.command, s.run_id, t.study_digest, s.table_versions
+FROM raw.snapshots AS s
+LEFT JOIN raw.studies AS t ON t.declarations_digest = s.declarations_digest;
+
 -- Every reader and every feature set ever computed.
 CREATE VIEW cr_all AS SELECT * FROM raw.cr;
 
@@ -57,7 +68,18 @@ SEMI JOIN raw.current_masks AS m
 WHERE d.reader = (SELECT reader FROM raw.model_reader)
     AND d.region IN (SELECT region FROM raw.regions);
 
--- Both families, one row per value.
+CREATE VIEW imported_all AS SELECT * FROM raw.imported;
+
+-- Of each imported family the table that came in last.
+CREATE VIEW imported AS
+SELECT i.*
+FROM raw.imported AS i
+SEMI JOIN raw.current_feature_sets AS f
+    ON f.family = i.family AND f.phase = i.phase AND f.feature_set_id = i.feature_set_id
+WHERE i.reader = (SELECT reader FROM raw.model_reader)
+    AND i.region IN (SELECT region FROM raw.regions);
+
+-- Every family, one row per value.
 CREATE VIEW features AS
 SELECT
     patient_id, session, phase, lesion, region, reader, 'CR' AS family, image_type,
@@ -78,7 +100,18 @@ FROM (
         generate_subscripts(CAST(embedding AS FLOAT[]), 1) - 1 AS position,
         CAST(unnest(CAST(embedding AS FLOAT[])) AS DOUBLE) AS value
     FROM dlr
-);
+)
+UNION ALL
+SELECT
+    patient_id, session, phase, lesion, region, reader, family, NULL AS image_type,
+    phase || '_' || region || '_' || name AS feature, value
+FROM (
+    SELECT
+        patient_id, session, phase, lesion, region, reader, family,
+        unnest(feature_names) AS name, unnest(feature_values) AS value
+    FROM imported
+)
+WHERE value IS NOT NULL;
 
 -- What exists, and what stands in the way of the rest.
 CREATE VIEW coverage AS
@@ -138,3 +171,35 @@ LEFT JOIN (
     AND q.lesion = w.lesion AND q.region = w.region AND q.reader = w.reader
     AND q.family = w.family
 ORDER BY w.patient_id, w.session, w.phase_position, w.lesion, w.region_position, w.family;
+
+COMMENT ON VIEW features IS 'One value: every family, modelling reader, current settings.';
+COMMENT ON COLUMN features.family IS 'CR, DLR, or the name of an imported family';
+COMMENT ON COLUMN features.feature IS 'phase, region and name, as in the columns of a model matrix';
+COMMENT ON COLUMN features.value IS 'NaN where the engine returned it; what is not defined has no row';
+COMMENT ON VIEW cr IS 'One VOI under one image type: PyRadiomics values of the modelling reader under the study''s settings.';
+COMMENT ON VIEW cr_all IS 'As cr, with every reader and every setting ever computed.';
+COMMENT ON VIEW dlr IS 'One VOI: embedding of the modelling reader under the study''s settings.';
+COMMENT ON VIEW dlr_all IS 'As dlr, with every reader and every setting ever computed.';
+COMMENT ON VIEW imported IS 'One VOI: values that were made elsewhere, of each family the table imported last.';
+COMMENT ON VIEW imported_all IS 'As imported, with every reader and every table ever imported.';
+COMMENT ON VIEW coverage IS 'One VOI and family that the study wants: what is there and what stands in the way.';
+COMMENT ON COLUMN coverage.expected IS 'rows that a complete VOI has';
+COMMENT ON COLUMN coverage.present IS 'rows that are there';
+COMMENT ON COLUMN coverage.state IS 'complete, partial, missing, quarantine, no mask, or no image';
+COMMENT ON COLUMN feature_sets.is_current IS 'whether the study names it now';
+COMMENT ON COLUMN feature_statistics.is_current IS 'whether the study names its feature set now';
+COMMENT ON COLUMN snapshots.study_digest IS 'SHA-256 of the study file of that time';
+COMMENT ON TABLE feature_dictionary IS 'One feature: what it measures and in which unit.';
+COMMENT ON COLUMN feature_dictionary.name IS 'image type and feature, or number in the embedding';
+COMMENT ON COLUMN feature_dictionary.class IS 'PyRadiomics'' feature class, or embedding';
+COMMENT ON COLUMN feature_dictionary.feature IS 'column of the view cr; NULL for an embedding';
+COMMENT ON COLUMN feature_dictionary.unit IS 'for images whose intensities have the unit intensity; 1: none';
+COMMENT ON COLUMN feature_dictionary.definition IS 'what it measures';
+COMMENT ON COLUMN feature_dictionary.ibsi IS 'code in the reference manual of the IBSI; NULL where it has none';
+COMMENT ON TABLE catalog_info IS 'One row: what this catalog was published from.';
+COMMENT ON COLUMN catalog_info.study IS 'title of the study';
+COMMENT ON COLUMN catalog_info.study_digest IS 'SHA-256 of the study file';
+COMMENT ON COLUMN catalog_info.synthetic IS 'true: the images are made by a program';
+COMMENT ON COLUMN catalog_info.tables_folder IS 'where the files that the views read lie';
+COMMENT ON COLUMN catalog_info.published_at IS 'when this file was written (UTC)';
+COMMENT ON COLUMN catalog_info.schema_version IS 'of the tables and of this catalog';

@@ -1,0 +1,12 @@
+-- One row for each patient, phase, region and image type; several lesions become their mean.
+WITH chosen AS (
+${chosen}
+)
+SELECT patient_id, phase, region, image_type, ${values}
+FROM cr
+SEMI JOIN chosen USING (patient_id, lesion)
+WHERE session = $session
+    AND phase IN (SELECT unnest($phases))
+    AND region IN (SELECT unnest($regions))
+GROUP BY patient_id, phase, region, image_type
+ORDER BY patient_id, phase, region, image_type

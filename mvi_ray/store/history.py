@@ -1,0 +1,185 @@
+"""Snapshots: which versions of the tables belonged together, and what the study said then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any
+
+from mvi_ray.errors import StoreError, UsageError
+from mvi_ray.store.declarations import Declarations
+from mvi_ray.store.schemas import RECORDS
+from mvi_ray.store.tables import now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mvi_ray.store.tables import Snapshot, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What wrote to the store.
+
+    Args:
+        command: for example ``extract``.
+        run_id: of an extraction or import.
+    """
+
+    command: str
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A state of the store that can be asked.
+
+    Args:
+        versions: table to Delta version; tables never written by then are absent.
+        study: what the study said then.
+    """
+
+    versions: Mapping[str, int]
+    study: Declarations
+
+
+class History:
+    """The snapshots of a store.
+
+    Args:
+        tables: of the store.
+    """
+
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self._tables = tables
+        self._snapshots = tables["snapshots"]
+        self._studies = tables["studies"]
+
+    def record(self, snapshots: Mapping[str, Snapshot], study: Declarations, event: Event) -> int | None:
+        """Note a state, unless it is the one noted last; the number of the newest snapshot."""
+        versions = {
+            name: one.version
+            for name, one in snapshots.items()
+            if one.version is not None and name not in RECORDS
+        }
+        last = self._last()
+        digest = study.content_digest
+        if last is not None:
+            number, known, before = last
+            if known == versions and before == digest:
+                return number
+        if not versions:
+            return None
+        if digest not in self._studies.read(["declarations_digest"]).column(0).to_pylist():
+            self._studies.write(
+                [
+                    {
+                        "declarations_digest": digest,
+                        "study_digest": study.digest,
+                        "declarations": study.to_json(),
+                        "recorded_at": now(),
+                    }
+                ]
+            )
+        number = 1 if last is None else last[0] + 1
+        self._snapshots.write(
+            [
+                {
+                    "snapshot": number,
+                    "created_at": now(),
+                    "command": event.command,
+                    "run_id": event.run_id,
+                    "declarations_digest": digest,
+                    "table_versions": sorted(versions.items()),
+                }
+            ]
+        )
+        return number
+
+    def _last(self) -> tuple[int, dict[str, int], str] | None:
+        rows = self.rows()
+        if not rows:
+            return None
+        return rows[-1]["snapshot"], rows[-1]["table_versions"], rows[-1]["declarations_digest"]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every snapshot in order, as rows of the table `snapshots`."""
+        rows = self._snapshots.read().to_pylist()
+        for row in rows:
+            row["table_versions"] = dict(row["table_versions"])
+        return sorted(rows, key=lambda row: row["snapshot"])
+
+    def is_readable(self, row: Mapping[str, Any]) -> bool:
+        """Whether the tables of a snapshot still have all of their files."""
+        return not any(self._missing(name, version) for name, version in row["table_versions"].items())
+
+    def _missing(self, name: str, version: int) -> bool:
+        from pathlib import Path
+
+        try:
+            files = self._tables[name].snapshot(version).files
+        except StoreError:
+            return True
+        return not all(Path(file).exists() for file in files)
+
+    def find(self, reference: str) -> Moment:
+        """The state that a text names.
+
+        Args:
+            reference: number of a snapshot; run_id of an extraction or import, for what it left;
+                or a time in ISO 8601, for the newest snapshot not after it. A time without zone
+                is UTC, a date alone means its end.
+
+        Raises:
+            UsageError: nothing bears the name, or nothing is that old.
+            StoreError: its files were removed.
+        """
+        rows = self.rows()
+        if reference.isdigit():
+            found = [row for row in rows if row["snapshot"] == int(reference)]
+            if not found:
+                newest = rows[-1]["snapshot"] if rows else 0
+                raise UsageError(
+                    f"there is no snapshot {reference}, the newest is {newest}; see `mvi store history`"
+                )
+        elif any(row["run_id"] == reference for row in rows):
+            found = [row for row in rows if row["run_id"] == reference]
+        else:
+            moment = _time(reference)
+            found = [row for row in rows if row["created_at"] <= moment]
+            if not found:
+                first = f"{rows[0]['created_at']:%Y-%m-%dT%H:%M:%SZ}" if rows else "never"
+                raise UsageError(
+                    f"nothing was stored by {reference}, the first snapshot is of {first}; "
+                    "see `mvi store history`"
+                )
+        row = found[-1]
+        return Moment(row["table_versions"], self._study(row["declarations_digest"]))
+
+    def _study(self, digest: str) -> Declarations:
+        for row in self._studies.read().to_pylist():
+            if row["declarations_digest"] == digest:
+                return Declarations.of_json(row["declarations"])
+        raise StoreError("the study of this snapshot is not recorded; name a later one")
+
+    def check(self, moment: Moment) -> None:
+        """Raise StoreError when files of the moment were removed."""
+        gone = sorted(name for name, version in moment.versions.items() if self._missing(name, version))
+        if gone:
+            raise StoreError(
+                f"that state can no longer be read, files of {', '.join(gone)} were removed "
+                "by `mvi store gc` or `erase`; `mvi store history` lists what is left"
+            )
+
+
+def _time(text: str) -> datetime:
+    try:
+        if len(text) == len("2026-01-01"):
+            return datetime.combine(date.fromisoformat(text), time.max, UTC)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is no run, no number of a snapshot and no time such as 2026-11-23T17:50; "
+            "see `mvi store history`"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
