@@ -301,6 +301,7 @@ def grow(folder: Path, commits: int) -> None:
     from mvi_ray.project import Project
     from mvi_ray.project.declarations import declarations
     from mvi_ray.store.history import Event
+    from mvi_ray.store.upkeep import compact
 
     place = folder / "growth"
     place.mkdir(parents=True)
@@ -318,7 +319,7 @@ def grow(folder: Path, commits: int) -> None:
             project.store.tables["masks"].write(masks)
         begin = time.perf_counter()
         table.write_arrow(rows)
-        table.compact(64)
+        compact(table, 64)
         spent.append(time.perf_counter() - begin)
         if number in marks:
             begin = time.perf_counter()

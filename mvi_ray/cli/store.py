@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mvi_ray.cli import console
+from mvi_ray.cli.progress import progress
 from mvi_ray.cli.state import Json, project
 from mvi_ray.cli.streams import out
 
 if TYPE_CHECKING:
+    from mvi_ray.project.checking import CheckSummary
+    from mvi_ray.project.garbage import GcSummary
     from mvi_ray.project.history import HistoryRow
 
 app = typer.Typer(help="The store's history and its upkeep.", no_args_is_help=True)
@@ -24,6 +27,45 @@ def history(as_json: Json = False) -> None:
         console.print_json({"history": [row.to_json() for row in rows]})
         return
     _history(rows)
+
+
+@app.command()
+def check(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended; `mvi extract` computes what went.")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not read the images and masks.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check digests, keys, values, counts and catalog. Exit code 1 when damage is left."""
+    with progress(hide=as_json) as show:
+        summary = project().check(repair=repair, volumes=not quick, progress=show)
+    if as_json:
+        console.print_json(summary.to_json())
+    else:
+        _checked(summary)
+    if summary.errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    keep_days: Annotated[
+        float | None,
+        typer.Option(min=0, help="Keep files that were replaced so many days ago or later; 7 by default."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Remove feature sets that the study no longer names, and files that nothing needs.
+
+    Table versions that a training pinned stay readable. Other earlier states end.
+    """
+    summary = project().gc(keep_days=keep_days, dry_run=dry_run)
+    if as_json:
+        console.print_json(summary.to_json())
+    else:
+        _collected(summary)
 
 
 def _history(rows: list[HistoryRow]) -> None:
@@ -42,3 +84,38 @@ def _history(rows: list[HistoryRow]) -> None:
             "yes" if row.readable else "files removed",
         )
     out().print(table)
+
+
+def _checked(summary: CheckSummary) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    read = "" if summary.volumes is None else f", {summary.volumes} images and masks read"
+    if not summary.findings:
+        out().print(f"Nothing wrong: files, keys, values, feature sets, counts and catalog{read}.")
+        return
+    table = Table(title="What the check found", title_justify="left")
+    for name in ("", "check", "what was found", "way out"):
+        table.add_column(name, overflow="fold")
+    for one in summary.findings:
+        mark = Text("damage", "red") if one.severity == "error" else Text("note", "yellow")
+        if one in summary.repaired:
+            mark = Text("mended", "green")
+        table.add_row(mark, one.check, Text(one.what), Text(one.way_out))
+    out().print(table)
+    out().print(f"{summary.errors} of {len(summary.findings)} findings are damage that is left{read}.")
+
+
+def _collected(summary: GcSummary) -> None:
+    from rich.text import Text
+
+    verb = "Would remove" if summary.dry_run else "Removed"
+    for one in summary.stale:
+        kind = one.image_type or one.family
+        out().print(Text(f"{verb} feature set {one.feature_set_id} ({kind}): {one.rows:,} rows"))
+    for kind, count in summary.counts.items():
+        out().print(f"{verb} {kind}: {count:,} files, {summary.size[kind] / 2**20:,.1f} MiB")
+    if summary.pinned_runs:
+        out().print(f"What {summary.pinned_runs} trainings read stays readable with `--as-of`.")
+    for reason in summary.kept:
+        out().print(Text(f"Kept {reason}", "yellow"))

@@ -16,6 +16,7 @@ from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.regions import derive_again
 from mvi_ray.store.history import Event
 from mvi_ray.store.tables import now
+from mvi_ray.store.upkeep import compact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -322,7 +323,7 @@ class _Committer:
         self._solved.clear()
         self._failed.clear()
         for name in ("cr", "dlr"):
-            tables[name].compact(_PILED_UP)
+            compact(tables[name], _PILED_UP)
         self._project.store.publish(self._study, self._event)
         self._since = time.monotonic()
 

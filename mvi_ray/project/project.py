@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from mvi_ray.project.checking import CheckSummary
     from mvi_ray.project.extraction import ExtractSummary
+    from mvi_ray.project.garbage import GcSummary
     from mvi_ray.project.history import HistoryRow
     from mvi_ray.project.ingestion import IngestSummary
     from mvi_ray.project.progress import Progress
@@ -195,6 +197,21 @@ class Project:
         from mvi_ray.project.history import read_history
 
         return read_history(self)
+
+    def check(
+        self, *, repair: bool = False, volumes: bool = True, progress: Progress | None = None
+    ) -> CheckSummary:
+        """Check the store; mend what can be mended when asked to."""
+        from mvi_ray.project.checking import check
+
+        return check(self, repair=repair, volumes=volumes, progress=progress)
+
+    def gc(self, *, keep_days: float | None = None, dry_run: bool = False) -> GcSummary:
+        """Remove stale feature sets, dead files and orphan volumes."""
+        from mvi_ray.project.garbage import KEEP_DAYS, collect_garbage
+
+        days = KEEP_DAYS if keep_days is None else keep_days
+        return collect_garbage(self, keep_days=days, dry_run=dry_run)
 
     def refresh(self) -> None:
         """Publish the catalog when it is behind: after an edit, a kill, or a move of the project."""

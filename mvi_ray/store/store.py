@@ -14,6 +14,7 @@ from mvi_ray.store.schemas import SCHEMA_VERSION, TABLES
 from mvi_ray.store.statement import check_statement
 from mvi_ray.store.statistics import is_current, refresh_statistics
 from mvi_ray.store.tables import Snapshot, Table, check_schema_version
+from mvi_ray.store.upkeep import compact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -155,7 +156,7 @@ class Store:
     def settle(self, study: Declarations, event: Event) -> None:
         """At the end of a writing command: join small files, renew statistics, publish."""
         for name, table in self.tables.items():
-            table.compact(_FEW if name in _LARGE else _SEVERAL)
+            compact(table, _FEW if name in _LARGE else _SEVERAL)
         if not is_current(self):
             self.publish(study)
             refresh_statistics(self)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -17,7 +14,8 @@ from mvi_ray.errors import StoreError
 from mvi_ray.store.schemas import SCHEMA_VERSION, TableSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from deltalake import DeltaTable, WriterProperties
 
@@ -119,8 +117,9 @@ class Table:
             name=self.spec.name,
             description=self.spec.comment,
             configuration={
-                # Statistics of the keys prune; those of a hundred values only cost space.
-                "delta.dataSkippingNumIndexedCols": str(len(self.spec.keys)),
+                # Statistics of the keys prune; those of a hundred values only cost space, and
+                # would write values of patients into the log. Columns that are folders do not count.
+                "delta.dataSkippingNumIndexedCols": str(len(self.spec.keys) - len(self.spec.partition_by)),
                 _VERSION_KEY: SCHEMA_VERSION,
             },
             raise_if_key_not_exists=False,
@@ -192,7 +191,7 @@ class Table:
                 raise StoreError(
                     f"table {self.spec.name} got a row with {key} NULL; a key may not be missing"
                 )
-        self._commit(lambda: self._put(data))
+        self.commit(lambda: self._put(data))
 
     def _put(self, data: pa.Table) -> None:
         """Append, or merge when a key is there already: a merge reads the whole table."""
@@ -206,7 +205,7 @@ class Table:
         )
         if not self._knows_any(self._paths(table), data):
             write_deltalake(
-                table, data, mode="append", commit_properties=turn, writer_properties=_writer_properties()
+                table, data, mode="append", commit_properties=turn, writer_properties=writer_properties()
             )
             return
         match = " AND ".join(f"t.{key} = s.{key}" for key in self.spec.keys)
@@ -216,7 +215,7 @@ class Table:
             source_alias="s",
             target_alias="t",
             commit_properties=turn,
-            writer_properties=_writer_properties(),
+            writer_properties=writer_properties(),
         )
         merger.when_matched_update_all().when_not_matched_insert_all().execute()
 
@@ -259,9 +258,9 @@ class Table:
         def overwrite() -> None:
             write_deltalake(self.open(), data, mode="overwrite", schema_mode="overwrite")
 
-        self._commit(overwrite)
+        self.commit(overwrite)
 
-    def delete(self, where: Mapping[str, str | Sequence[str]]) -> None:
+    def delete(self, where: Mapping[str, Any]) -> None:
         """Delete rows whose columns have the given values."""
         if not self.exists:
             return
@@ -269,71 +268,15 @@ class Table:
         for column, value in where.items():
             if column not in self.spec.columns:
                 raise StoreError(f"table {self.spec.name} has no column {column!r}")
-            values = [value] if isinstance(value, str) else list(value)
+            values = [value] if isinstance(value, str | int) else list(value)
             if not values:
                 return
             # Delta takes predicates as text only; a doubled quote is all that ends a literal.
-            quoted = ", ".join("'" + v.replace("'", "''") + "'" for v in values)
+            quoted = ", ".join(
+                str(v) if isinstance(v, int) else "'" + v.replace("'", "''") + "'" for v in values
+            )
             terms.append(f"{column} IN ({quoted})")
-        self._commit(lambda: self.open().delete(" AND ".join(terms)))
-
-    def compact(self, more_than: int = 1) -> None:
-        """Join the files of each partition and sort their rows by the first key.
-
-        Rows of one patient lie together then, and a query for one reads a few thousand rows
-        of each partition. The old files stay for readers until they are vacuumed.
-
-        Args:
-            more_than: files; a partition with no more of them is left alone.
-        """
-        if not self.exists:
-            return
-        counts = Counter(str(Path(path).parent) for path in self.files())
-        for partition in self.open().partitions() or [{}]:
-            folder = self.folder.joinpath(*(f"{name}={partition[name]}" for name in self.spec.partition_by))
-            if counts[str(folder)] > more_than:
-                filters = [(name, "=", str(partition[name])) for name in self.spec.partition_by]
-                self._commit(lambda filters=filters: self._sort(filters))
-
-    def _sort(self, partition: list[tuple[str, str, Any]]) -> None:
-        self.open().optimize.z_order(
-            [self.spec.keys[0]],
-            partition_filters=partition or None,
-            writer_properties=_writer_properties(),
-        )
-
-    def dead_files(self, retention_hours: int, keep_versions: Sequence[int] = ()) -> list[Path]:
-        """Files that no version needs which may still be read.
-
-        Args:
-            retention_hours: files that died later are left.
-            keep_versions: whose files stay as well.
-        """
-        return self._vacuum(retention_hours, keep_versions, dry_run=True)
-
-    def vacuum(self, retention_hours: int, keep_versions: Sequence[int] = ()) -> list[Path]:
-        """Remove `dead_files`."""
-        return self._vacuum(retention_hours, keep_versions, dry_run=False)
-
-    def _vacuum(self, retention_hours: int, keep_versions: Sequence[int], *, dry_run: bool) -> list[Path]:
-        if not self.exists:
-            return []
-        kept = [version for version in keep_versions if self._is_in_log(version)]
-        found = self.open().vacuum(
-            retention_hours,
-            dry_run=dry_run,
-            enforce_retention_duration=False,
-            full=True,
-            keep_versions=kept or None,
-        )
-        return [self.folder / unquote(path) for path in found]
-
-    def _is_in_log(self, version: int) -> bool:
-        try:
-            self.at(version)
-        except StoreError:
-            return False
-        return True
+        self.commit(lambda: self.open().delete(" AND ".join(terms)))
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The live rows as an Arrow table."""
@@ -349,8 +292,12 @@ class Table:
             connection.execute("SET TimeZone = 'UTC'")
             return connection.sql(f"SELECT {chosen} FROM ({self.scan(files)})").to_arrow_table()  # noqa: S608
 
-    def _commit(self, action: Any) -> None:
-        """Run a commit; when another writer was quicker, wait and try again."""
+    def commit(self, action: Callable[[], object]) -> None:
+        """Run a commit; when another writer was quicker, wait and try again.
+
+        Raises:
+            StoreError: others are quicker all the time, or the disk refuses it.
+        """
         from deltalake.exceptions import CommitFailedError, DeltaError
 
         for attempt in range(_ATTEMPTS):
@@ -372,10 +319,23 @@ class Table:
                 return
 
 
-def _writer_properties() -> WriterProperties:
+def writer_properties() -> WriterProperties:
+    """How Parquet files are written: small row groups, so that one patient is read quickly."""
     from deltalake import WriterProperties
 
     return WriterProperties(max_row_group_size=_ROW_GROUP)
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is there, and begins and ends as Parquet does."""
+    mark = b"PAR1"
+    try:
+        with path.open("rb") as file:
+            first = file.read(4)
+            file.seek(-4, 2)
+            return first == mark == file.read(4)
+    except OSError:
+        return False
 
 
 def check_schema_version(found: str | None, what: str) -> None:

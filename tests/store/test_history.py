@@ -10,6 +10,7 @@ import pytest
 from mvi_ray.errors import StoreError, UsageError
 from mvi_ray.store.declarations import Declarations
 from mvi_ray.store.history import Event, Moment
+from mvi_ray.store.upkeep import compact, vacuum
 
 _INGEST = Event("ingest")
 
@@ -43,7 +44,7 @@ def test_a_snapshot_shows_the_rows_of_its_time(grown, tmp_path):
 
 def test_compaction_changes_no_earlier_state(grown, study, tmp_path):
     """The files that it joined stay for those who ask for them."""
-    grown.tables["cr"].compact()
+    compact(grown.tables["cr"])
     grown.publish(study, Event("compact"))
     assert len(grown.tables["cr"].files()) == 1
     assert _values(grown, "1", tmp_path) == [("P1", 1.0)]
@@ -103,9 +104,9 @@ def test_a_state_whose_files_are_gone_is_refused_in_words(grown, study, tmp_path
     """A vacuum ends it; the newest state stays, and so does one that is kept on purpose."""
     first = grown.history.find("1")
     table = grown.tables["cr"]
-    table.compact()
+    compact(table)
     grown.publish(study, Event("compact"))
-    table.vacuum(0, keep_versions=[first.versions["cr"]])
+    vacuum(table, 0, keep_versions=[first.versions["cr"]])
     assert _values(grown, "1", tmp_path) == [("P1", 1.0)]
     with pytest.raises(StoreError, match="files of cr were removed by `mvi store gc` or `erase`"):
         _values(grown, "2", tmp_path)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from urllib.parse import unquote
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
 from mvi_ray.errors import StoreError
 from mvi_ray.store.schemas import CR, PATIENTS, SCHEMA_VERSION, TABLES
 from mvi_ray.store.tables import Table, now
+from mvi_ray.store.upkeep import compact
 
 _WRITER = """
 import sys
@@ -178,7 +181,7 @@ def test_only_live_files_are_listed_after_merge_and_compaction(cr, rows):
         cr.write([rows.cr(float(number), patient_id=f"P{number}")])
     cr.write([rows.cr(9.0, patient_id="P0")])
     before = cr.files()
-    cr.compact()
+    compact(cr)
     after = cr.files()
     on_disk = [str(path) for path in cr.folder.rglob("*.parquet")]
     assert len(after) == 1 < len(before)
@@ -191,7 +194,7 @@ def test_compaction_of_one_file_for_each_partition_commits_nothing(cr, rows):
     """A run with nothing to do leaves the version as it is."""
     cr.write([rows.cr(phase="AP"), rows.cr(phase="PP")])
     version = cr.log_version
-    cr.compact()
+    compact(cr)
     assert cr.log_version == version
 
 
@@ -232,3 +235,54 @@ def test_a_log_without_an_entry_is_no_table(tmp_path):
     assert table.read().num_rows == 0
     table.write([{"patient_id": "P1", "centre": None, "ingested_at": now()}])
     assert table.read().column("patient_id").to_pylist() == ["P1"]
+
+
+def _operations(table):
+    return [commit["operation"] for commit in reversed(DeltaTable(str(table.folder)).history())]
+
+
+def test_new_keys_are_appended_and_known_ones_merged(cr, rows):
+    """A merge reads the whole table, an append does not."""
+    cr.write([rows.cr(1.0)])
+    cr.write([rows.cr(2.0, patient_id="P2")])
+    assert _operations(cr)[-1] == "WRITE"
+    cr.write([rows.cr(3.0, patient_id="P3"), rows.cr(4.0)])
+    assert _operations(cr)[-1] == "MERGE"
+    found = cr.read(["patient_id", "glcm_Contrast"]).to_pylist()
+    assert sorted(tuple(r.values()) for r in found) == [("P1", 4.0), ("P2", 2.0), ("P3", 3.0)]
+
+
+def test_an_append_beside_another_one_looks_again(cr, rows, monkeypatch):
+    """What was found out about the keys must still hold when the rows go in."""
+    cr.write([rows.cr(1.0, patient_id="P0")])
+    looked = Table._knows_any
+
+    def interrupted(self, files, data):
+        found = looked(self, files, data)
+        if interrupted.first:
+            interrupted.first = False
+            Table(cr.folder, CR).write([rows.cr(2.0)])
+        return found
+
+    interrupted.first = True
+    monkeypatch.setattr(Table, "_knows_any", interrupted)
+    cr.write([rows.cr(3.0)])
+    found = cr.read(["patient_id", "glcm_Contrast"]).to_pylist()
+    assert sorted(tuple(r.values()) for r in found) == [("P0", 1.0), ("P1", 3.0)]
+
+
+def test_a_column_that_came_later_is_null_in_older_rows(cr, rows):
+    """A new nullable column is a minor change: older tables go on, and take it with the next row."""
+    younger = Table(cr.folder, replace(CR, columns={**CR.columns, "note": (pa.string(), "a later column")}))
+    cr.write([rows.cr(1.0)])
+    assert younger.read(["patient_id", "note"]).to_pylist() == [{"patient_id": "P1", "note": None}]
+    younger.write([{**rows.cr(2.0, patient_id="P2"), "note": "new"}])
+    found = younger.read(["patient_id", "note"]).to_pylist()
+    assert sorted(r["patient_id"] + str(r["note"]) for r in found) == ["P1None", "P2new"]
+
+
+def test_a_version_that_was_never_there_is_refused_in_words(cr, rows):
+    """With the way to those that are."""
+    cr.write([rows.cr(1.0)])
+    with pytest.raises(StoreError, match="version 99 of table cr is gone; `mvi store history` lists"):
+        cr.snapshot(99)

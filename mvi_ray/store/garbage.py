@@ -1,0 +1,98 @@
+"""What no longer belongs to anything: dead table files, orphan volumes, leftovers of kills."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mvi_ray.store.upkeep import dead_files, vacuum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from mvi_ray.store.store import Store
+
+_DAY_S = 86_400.0
+# What a command that runs now may have begun is younger.
+_LEFTOVER_S = _DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Files that may go.
+
+    Args:
+        files: paths by what they are: ``table files``, ``volumes``, ``leftovers``.
+        size: bytes of each kind.
+    """
+
+    files: Mapping[str, tuple[Path, ...]]
+    size: Mapping[str, int]
+
+
+def find_garbage(store: Store, keep_days: float, pinned: Mapping[str, Sequence[int]]) -> Garbage:
+    """List what `remove_garbage` would remove.
+
+    Args:
+        store: which one.
+        keep_days: what died or was written later than so many days ago stays.
+        pinned: table to versions that must stay readable.
+    """
+    hours = int(keep_days * 24)
+    files = {
+        "table files": tuple(
+            path
+            for name, table in store.tables.items()
+            for path in dead_files(table, hours, pinned.get(name, ()))
+            if path.exists()
+        ),
+        "volumes": tuple(_older(orphan_volumes(store), keep_days * _DAY_S)),
+        "leftovers": tuple(_older(_leftovers(store), _LEFTOVER_S)),
+    }
+    return Garbage(files, {kind: sum(map(_size, paths)) for kind, paths in files.items()})
+
+
+def remove_garbage(store: Store, keep_days: float, pinned: Mapping[str, Sequence[int]]) -> Garbage:
+    """Remove what `find_garbage` lists; the caller holds the store's lock."""
+    found = find_garbage(store, keep_days, pinned)
+    for name, table in store.tables.items():
+        vacuum(table, int(keep_days * 24), pinned.get(name, ()))
+    for path in (*found.files["volumes"], *found.files["leftovers"]):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return found
+
+
+def orphan_volumes(store: Store) -> Iterator[Path]:
+    """Volumes that no row of `images` or `masks` names."""
+    named = set(store.tables["images"].read(["path"]).column(0).to_pylist())
+    masks = store.tables["masks"].read(["path", "organ_path"])
+    for column in masks.columns:
+        named.update(column.to_pylist())
+    for kind in ("images", "masks"):
+        for path in sorted((store.root / kind).rglob("*")):
+            if path.is_file() and path.relative_to(store.root).as_posix() not in named:
+                yield path
+
+
+def _leftovers(store: Store) -> Iterator[Path]:
+    """Catalogs that were never put into place."""
+    yield from sorted(store.root.glob(".publish-*"))
+
+
+def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
+    limit = time.time() - seconds
+    for path in paths:
+        if path.stat().st_mtime <= limit:
+            yield path
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(_size(inner) for inner in path.iterdir())
+    return path.stat().st_size
