@@ -107,18 +107,19 @@ class Columns:
                 if key != b"ARROW:schema":
                     self._bytes(key)
                     self._bytes(value)
+        numbers: list[float] = []
         for index in range(parquet.num_row_groups):
             group = parquet.metadata.row_group(index)
             for column in map(group.column, range(group.num_columns)):
-                known = column.physical_type in ("BYTE_ARRAY", "DOUBLE") and column.statistics is not None
-                if known and column.statistics.has_min_max:
-                    self._bounds(column.statistics.min, column.statistics.max, column.path_in_schema)
-
-    def _bounds(self, least: Any, most: Any, column: str) -> None:
-        if isinstance(least, float):
-            self._found["value"] += self._matcher.numbers.in_array(np.array([least, most]))
-        elif isinstance(least, str):
-            self._found.update(self._matcher.in_cells((least, most), (1, 1), column))
+                kind, bounds = column.physical_type, column.statistics
+                if kind not in ("BYTE_ARRAY", "DOUBLE") or bounds is None or not bounds.has_min_max:
+                    continue
+                if kind == "DOUBLE":
+                    numbers += (bounds.min, bounds.max)
+                elif isinstance(bounds.min, str):
+                    found = self._matcher.in_cells((bounds.min, bounds.max), (1, 1), column.path_in_schema)
+                    self._found.update(found)
+        self._found["value"] += self._matcher.numbers.in_array(np.array(numbers, np.float64))
 
     def _bytes(self, data: bytes) -> None:
         self._found.update(self._matcher.in_bytes(data, is_text=is_text(data)))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # of four twice in each.
 _LEAST_BYTES = 5
 _DIGEST = re.compile(r"[0-9a-f]{12,}")
+_TWO_DIGITS = re.compile(r"[0-9a-f]{2}")
 _SHORT_NUMBER = re.compile(r"[\d.]{1,8}", re.ASCII)
 # Every branch begins with a letter of its own: eight times quicker than with `(?:…)+` in front.
 _BACKSLASH = r"\\(?:\\*u[0-9a-fA-F]{4}(?:\\+u[0-9a-fA-F]{4})*|\\*[nrtbf\"'\\/])"
@@ -198,7 +199,10 @@ class _Text:
         whole = {text, _bound(text)}
         forms = set().union(*map(_forms, whole))
         longer = {f for other in others if any(one in other for one in whole) for f in _forms(other)}
-        self._pattern = re.compile(_token(longer, forms, is_number=text.isdigit()))
+        token = _token(longer, forms, is_number=text.isdigit())
+        # Volumes lie in folders named by two digits of a digest.
+        elsewhere = r"(?<!images/)(?<!masks/)" if _TWO_DIGITS.fullmatch(text) else ""
+        self._pattern = re.compile(elsewhere + token)
         # Letters and digits are never escaped; what is between them may be, more than once.
         plain = re.findall(r"[A-Za-z0-9]+", unicodedata.normalize("NFC", _bound(text)))
         gap = b".{1,%d}?" % (_ESCAPED * len(text))

@@ -5,8 +5,8 @@ as they are, in text however it is escaped (JSON, URL, HTML, SQL, drawings insid
 column, key-value or bound of Parquet (Delta checkpoints are Parquet), in a table, view, comment or
 type of DuckDB, in an array of NumPy, or in what gzip, bzip2, xz, zip and tar hold of all this.
 What could not be decoded is a trace as well, of kind ``unreadable``. Not claimed: what a picture
-shows, numbers that were rounded to fewer than 12 digits or to float32, voxels, and what
-`Needles` says of short pseudonyms.
+shows, packed text inside PNG, values that were rounded to fewer than 12 digits or to
+float32, embeddings written as text, voxels, and what `Needles` says of short pseudonyms.
 """
 
 from __future__ import annotations

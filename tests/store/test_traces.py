@@ -214,6 +214,7 @@ def test_names_of_files_folders_and_links_count(tmp_path):
 def test_the_first_digits_of_a_digest_are_no_name(tmp_path, pseudonym):
     """Volumes lie in folders of two hexadecimal digits."""
     (tmp_path / "images" / pseudonym).mkdir(parents=True)
+    (tmp_path / "a.parquet").write_bytes(_parquet({"path": [f"images/{pseudonym}/{pseudonym}0.nii.gz"]}))
     assert _found(tmp_path, Needles.of([pseudonym])) == set()
     (tmp_path / "runs" / pseudonym).mkdir(parents=True)
     assert _found(tmp_path, Needles.of([pseudonym])) == {("file name", "1 × pseudonym")}
