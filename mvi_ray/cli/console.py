@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import shutil
 import sys
+from contextlib import redirect_stdout
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -211,7 +213,7 @@ def _write(table: pa.Table, output: Output, to: Path | None) -> None:
     text = (
         json.dumps(_valid(table.to_pylist()), ensure_ascii=False, default=str, allow_nan=False)
         if output is Output.json
-        else _grid(table)
+        else grid(table) + _more(table.num_rows - _SHOWN, "--format csv shows all")
     )
     if to is None:
         typer.echo(text)
@@ -246,14 +248,25 @@ def _distinct(names: list[str]) -> list[str]:
 _SHOWN = 200
 
 
-def _grid(table: pa.Table) -> str:
-    """The first rows as DuckDB draws them."""
+def _more(rows: int, way_out: str) -> str:
+    return f"\n… {rows:,} more rows; {way_out}" if rows > 0 else ""
+
+
+def grid(table: pa.Table, rows: int = _SHOWN, width: int | None = None) -> str:
+    """The first rows as DuckDB draws them.
+
+    Args:
+        table: a query's result.
+        rows: how many are drawn.
+        width: in characters; columns that do not fit are left out. 120 by default, as in DuckDB.
+    """
     import duckdb
 
-    with duckdb.connect() as connection:
-        text = str(connection.from_arrow(table.slice(0, _SHOWN)))
-    more = table.num_rows - _SHOWN
-    return text.rstrip() + (f"\n… {more:,} more rows; --format csv shows all" if more > 0 else "")
+    drawn = io.StringIO()
+    with duckdb.connect() as connection, redirect_stdout(drawn):
+        # Text of a relation would hold 20 rows at most.
+        connection.from_arrow(table.slice(0, rows)).show(max_rows=rows, max_width=width)
+    return drawn.getvalue().rstrip()
 
 
 def trained(summary: TrainSummary, *, as_json: bool) -> None:

@@ -73,6 +73,7 @@ def test_a_table_shows_its_first_rows_and_says_how_many_more(capsys):
     console.result(pa.table({"n": range(1000)}), Output.table, None)
     out = capsys.readouterr().out
     assert "800 more rows; --format csv shows all" in out
+    assert [int(line.strip("│ ")) for line in out.splitlines()[4:204]] == list(range(200))
 
 
 @pytest.mark.parametrize("output", list(Output))
