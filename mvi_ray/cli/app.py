@@ -122,7 +122,10 @@ def status(as_json: Json = False) -> None:
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="One SELECT; '-' reads it from standard input.")],
+    query: Annotated[
+        str | None,
+        typer.Argument(help="One SELECT; '-' reads it from standard input; a prompt when there is none."),
+    ] = None,
     output: Annotated[
         console.Output | None,
         typer.Option("--format", "-f", help="How to write the result; from the file's ending, else table."),
@@ -132,14 +135,36 @@ def sql(
     ] = None,
     as_of: AsOf = None,
 ) -> None:
-    """Ask the store.
+    """Ask the store; without a query, at a prompt with history and completion.
 
     Views: features, cr, dlr, imported, coverage, patients, images, masks, clinical, quarantine,
     feature_sets, feature_dictionary, feature_statistics, snapshots; cr_all, dlr_all and
     imported_all hold every reader and setting.
     """
+    if query is None:
+        if not sys.stdin.isatty():
+            raise UsageError("give a query, or '-' to read it from standard input")
+        _prompt(as_of)
+        return
     text = sys.stdin.read() if query == "-" else query
     console.result(project().sql(text, as_of=as_of), output, to)
+
+
+def _prompt(as_of: str | None) -> None:
+    from mvi_ray.cli.names import read_names
+    from mvi_ray.cli.shell import run_shell
+
+    opened = project()
+    with opened.reading(as_of) as store:
+        row = store.query(
+            "SELECT study, synthetic, (SELECT count(*) FROM patients) AS patients FROM catalog_info"
+        ).to_pylist()[0]
+        if row["synthetic"]:
+            console.synthetic_notice()
+        then = "" if as_of is None else f" as of {as_of}"
+        title = f"{row['study']}{then}: {row['patients']} patients; .help for help"
+        # Without `as_of` each query sees what was committed meanwhile.
+        run_shell(opened.sql if as_of is None else store.query, read_names(store.query), title=title)
 
 
 @app.command()
@@ -183,6 +208,9 @@ def run() -> None:
     except MviError as fault:
         error(fault.message)
         sys.exit(1)
+    except KeyboardInterrupt:
+        error("stopped")
+        sys.exit(130)
     except OSError as fault:
         error(f"{fault.strerror or fault}; check the disk's free space and permissions")
         sys.exit(1)

@@ -10,9 +10,12 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-_VIEWS = (
-    "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal AND schema_name = 'main' ORDER BY 1"
-)
+_VIEWS = """
+SELECT view_name, comment FROM duckdb_views() WHERE NOT internal AND schema_name = 'main'
+UNION ALL
+SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal AND schema_name = 'main'
+ORDER BY 1
+"""
 _COLUMNS = """
 SELECT table_name, column_name, data_type FROM duckdb_columns()
 WHERE NOT internal AND schema_name = 'main' ORDER BY table_name, column_index

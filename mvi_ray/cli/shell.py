@@ -91,10 +91,10 @@ def run_shell(query: Callable[[str], pa.Table], names: Names, *, title: str) -> 
 def _session(names: Names) -> PromptSession[str]:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.lexers import PygmentsLexer
-    from pygments.lexers.sql import SqlLexer  # type: ignore[import-untyped]
+    from pygments.lexers.sql import SqlLexer
 
     from mvi_ray.cli.completion import SqlCompleter
-    from mvi_ray.cli.history import open_history
+    from mvi_ray.project.sql_history import open_history
 
     commands = {name: takes for name, (takes, _) in _COMMANDS.items()}
     return PromptSession(

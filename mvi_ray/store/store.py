@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mvi_ray.errors import QueryError, StoreError
 from mvi_ray.store.catalog import publish_catalog
 from mvi_ray.store.history import History
+from mvi_ray.store.interrupt import interruptible
 from mvi_ray.store.schemas import SCHEMA_VERSION, TABLES
 from mvi_ray.store.statement import check_statement
 from mvi_ray.store.statistics import is_current, refresh_statistics
@@ -222,8 +223,7 @@ class Store:
         check_statement(sql)
         with self.connect() as connection:
             try:
-                found = connection.sql(sql, params=values)
-                return found.to_arrow_table()
+                return interruptible(connection, lambda: connection.sql(sql, params=values).to_arrow_table())
             except duckdb.Error as error:
                 raise QueryError(str(error)) from None
 

@@ -20,10 +20,10 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from mvi_ray.cli import shell
-from mvi_ray.cli.history import history_file
 from mvi_ray.cli.names import Names
 from mvi_ray.cli.shell import run_shell
 from mvi_ray.errors import QueryError
+from mvi_ray.project.sql_history import history_file
 
 _NAMES = Names({"cr": "one row per VOI and image type", "dlr": ""}, {"cr": {"phase": "VARCHAR"}, "dlr": {}})
 _CTRL_C, _CTRL_D, _UP = "\x03", "\x04", "\x1b[A"

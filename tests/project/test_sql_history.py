@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 
-from mvi_ray.cli.history import forget, history_file, open_history
+from mvi_ray.project.sql_history import forget, history_file, open_history
 
 
 @pytest.fixture(autouse=True)
