@@ -12,8 +12,9 @@ def test_names_are_those_of_the_catalog(extracted):
     """Views with their columns in order, and every feature that has a value."""
     project = extracted.open()
     names = read_names(project.sql)
-    assert {"cr", "dlr", "features", "clinical"} <= set(names.views)
-    assert "catalog_info" not in names.columns
+    assert {"cr", "dlr", "features", "clinical", "feature_dictionary"} <= set(names.views)
+    assert not any(name in names.columns for name in ("model_reader", "current_masks"))
+    assert all(names.views.values())
     assert list(names.columns["coverage"])[:3] == ["patient_id", "session", "phase"]
     assert names.columns["cr"]["glcm_Contrast"] == "DOUBLE"
     found = project.sql("SELECT DISTINCT feature FROM features").column("feature").to_pylist()
