@@ -50,5 +50,6 @@ def _summary(column: str, name: str) -> str:
         f"'not_a_number': count({column}) FILTER (NOT isfinite({column})), "
         f"'mean': avg({column}) {finite}, 'sd': stddev_samp({column}) {finite}, "
         f"'minimum': min({column}) {finite}, 'maximum': max({column}) {finite}, "
-        f"'fingerprint': format('{{:x}}', bit_xor(hash(patient_id, session, lesion, {column})))}}"
+        # Hashed twice: the last argument enters a hash by XOR only, and XOR over rows takes it out.
+        f"'fingerprint': format('{{:x}}', bit_xor(hash(hash({column}, patient_id, session, lesion))))}}"
     )

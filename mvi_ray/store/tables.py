@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable, WriterProperties
 
 _VERSION_KEY = "mvi.schemaVersion"
-_ATTEMPTS = 8
+_ATTEMPTS = 16
+_LONGEST_WAIT_S = 3.0
 # Every writer takes the next number under this name, so that of two at once one must look again.
 _TURN = "mvi.write"
 # Delta's own default; a reader that holds an older catalog has this long to finish.
@@ -308,7 +309,8 @@ class Table:
                     raise StoreError(
                         f"table {self.spec.name} is written by others all the time; try again later"
                     ) from None
-                time.sleep(random.uniform(0.05, 0.1) * 2**attempt)  # noqa: S311 - spreads writers
+                wait = random.uniform(0.5, 1) * min(0.1 * 2**attempt, _LONGEST_WAIT_S)  # noqa: S311 - spreads writers
+                time.sleep(wait)
             except DeltaError as error:
                 reason = str(error).splitlines()[0]
                 raise StoreError(

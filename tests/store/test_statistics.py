@@ -55,6 +55,22 @@ def test_equal_features_have_equal_fingerprints(filled):
     assert prints["glcm_Contrast"] == prints["ngtdm_Contrast"] != prints["glcm_Id"]
 
 
+def test_values_in_other_places_have_another_fingerprint(store, study, rows):
+    """Two patients whose values are swapped, and two constants."""
+    names = ("P1", "P2")
+    store.tables["images"].write([rows.image(name) for name in names])
+    store.tables["masks"].write([rows.mask(patient_id=name) for name in names])
+    store.tables["cr"].write(
+        [
+            {**rows.cr(a, patient_id=name), "glcm_Id": b, "glcm_Idm": 0.0, "glcm_Idn": 9.0}
+            for name, a, b in zip(names, (1.0, 2.0), (2.0, 1.0), strict=True)
+        ]
+    )
+    store.settle(study, Event("extract"))
+    features = ("glcm_Contrast", "glcm_Id", "glcm_Idm", "glcm_Idn")
+    assert len({_of(store, name, "fingerprint")["fingerprint"] for name in features}) == 4
+
+
 def test_each_value_of_an_embedding_has_a_row(filled):
     """512 of them, named as in a matrix."""
     query = "SELECT count(*) AS n FROM feature_statistics WHERE family = 'DLR'"

@@ -46,6 +46,13 @@ def test_compaction_leaves_partitions_with_few_files_alone(cr, rows):
     assert cr.log_version == version
 
 
+def test_compaction_of_a_table_that_lost_all_rows_does_nothing(cr):
+    """It has no partitions any more."""
+    cr.delete({"phase": ["AP", "PP"]})
+    compact(cr)
+    assert cr.files() == []
+
+
 def test_a_vacuum_removes_what_was_replaced_and_nothing_else(cr):
     """At once when asked to, else after the time that readers have."""
     compact(cr)

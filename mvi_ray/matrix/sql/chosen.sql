@@ -4,7 +4,7 @@ WITH sizes AS (
     SELECT patient_id, lesion, avg(volume_mm3) AS volume_mm3
     FROM raw.current_masks
     WHERE session = $session AND region = $drawn
-        AND phase IN (SELECT unnest($phases))
+        AND phase IN $phases
         AND reader = (SELECT reader FROM raw.model_reader)
     GROUP BY patient_id, lesion
 ),

@@ -6,5 +6,5 @@ SELECT patient_id, phase, region, image_type, ${values}
 FROM cr
 SEMI JOIN chosen USING (patient_id, lesion)
 WHERE session = $session
-    AND phase IN (SELECT unnest($phases))
-    AND region IN (SELECT unnest($regions))
+    AND phase IN $phases
+    AND region IN $regions

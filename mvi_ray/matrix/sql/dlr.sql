@@ -6,5 +6,5 @@ SELECT patient_id, phase, region, NULL AS image_type, CAST(embedding AS FLOAT[])
 FROM dlr
 SEMI JOIN chosen USING (patient_id, lesion)
 WHERE session = $session
-    AND phase IN (SELECT unnest($phases))
-    AND region IN (SELECT unnest($regions))
+    AND phase IN $phases
+    AND region IN $regions

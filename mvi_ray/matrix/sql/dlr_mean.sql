@@ -10,8 +10,8 @@ long AS (
     FROM dlr
     SEMI JOIN chosen USING (patient_id, lesion)
     WHERE session = $session
-        AND phase IN (SELECT unnest($phases))
-        AND region IN (SELECT unnest($regions))
+        AND phase IN $phases
+        AND region IN $regions
 ),
 means AS (
     SELECT patient_id, phase, region, position, avg(value) AS value
