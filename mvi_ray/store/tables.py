@@ -14,7 +14,7 @@ from mvi_ray.errors import StoreError
 from mvi_ray.store.schemas import SCHEMA_VERSION, TableSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from deltalake import DeltaTable, WriterProperties
@@ -28,6 +28,8 @@ _TURN = "mvi.write"
 RETENTION_HOURS = 168
 # Rows that are read together: in a sorted file of `cr` about 200 VOIs.
 _ROW_GROUP = 4096
+# Length at which Delta may have cut a bound in its log.
+_CUT = 32
 
 
 def now() -> datetime:
@@ -73,7 +75,13 @@ class Table:
     def exists(self) -> bool:
         """Whether anything was ever written."""
         # A log without an entry is what a full disk or a kill left of the table's creation.
-        return self.log_version is not None
+        return any(True for _ in self._log_entries())
+
+    def _log_entries(self) -> Iterator[int]:
+        """Versions by the names in the log: quick, and without loading deltalake."""
+        for path in (self.folder / "_delta_log").glob("*.json"):
+            if path.stem.isdigit():
+                yield int(path.stem)
 
     def open(self) -> DeltaTable:
         """The Delta table, created when it does not exist.
@@ -128,9 +136,8 @@ class Table:
 
     @property
     def log_version(self) -> int | None:
-        """Newest version by the names in the log: quick, and without loading deltalake."""
-        names = (self.folder / "_delta_log").glob("*.json")
-        return max((int(n.stem) for n in names if n.stem.isdigit()), default=None)
+        """Newest version in the log."""
+        return max(self._log_entries(), default=None)
 
     def snapshot(self, version: int | None = None) -> Snapshot:
         """Version and live files of one moment: now, or of an earlier version.
@@ -165,16 +172,17 @@ class Table:
             return f"SELECT {nothing} WHERE false"
         # The clinical table has the columns of the study; all others have their own.
         names = "*" if self.spec.name == "clinical" else ", ".join(f'"{name}"' for name in columns)
+        every = self._read(files, "*", "union_by_name = true, ")
+        return f"SELECT {names} FROM (SELECT {nothing} WHERE false UNION ALL BY NAME {every})"  # noqa: S608
+
+    def _read(self, files: Sequence[str], columns: str, options: str = "") -> str:
         paths = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
         # Only the table's own folders are partitions, not a folder of the user's named centre=A.
         partitioned = "hive_partitioning = false"
         if self.spec.partition_by:
             kinds = ", ".join(f"'{column}': VARCHAR" for column in self.spec.partition_by)
             partitioned = f"hive_partitioning = true, hive_types = {{{kinds}}}"
-        return (
-            f"SELECT {names} FROM (SELECT {nothing} WHERE false UNION ALL BY NAME "  # noqa: S608
-            f"SELECT * FROM read_parquet([{paths}], union_by_name = true, {partitioned}))"
-        )
+        return f"SELECT {columns} FROM read_parquet([{paths}], {options}{partitioned})"  # noqa: S608
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, or replace those with the same keys; of two given rows the last one stays."""
@@ -204,7 +212,7 @@ class Table:
         turn = CommitProperties(
             app_transactions=[Transaction(_TURN, (table.transaction_version(_TURN) or 0) + 1)]
         )
-        if not self._knows_any(self._paths(table), data):
+        if not self._knows_any(table, data):
             write_deltalake(
                 table, data, mode="append", commit_properties=turn, writer_properties=writer_properties()
             )
@@ -220,23 +228,40 @@ class Table:
         )
         merger.when_matched_update_all().when_not_matched_insert_all().execute()
 
-    def _knows_any(self, files: list[str], data: pa.Table) -> bool:
+    def _knows_any(self, table: DeltaTable, data: pa.Table) -> bool:
         """Whether one of the rows' keys is stored."""
         import duckdb
 
+        files = self._may_hold(table, data)
         if not files:
             return False
         keys = ", ".join(self.spec.keys)
         first = self.spec.keys[0]
         with duckdb.connect() as connection:
             connection.register("fresh", data.select(list(self.spec.keys)))
-            # The range of the first key skips files and row groups before the join.
+            # The range of the first key skips row groups before the join.
             low, high = f"(SELECT min({first}) FROM fresh)", f"(SELECT max({first}) FROM fresh)"  # noqa: S608
             found = connection.execute(
-                f"SELECT 1 FROM ({self.scan(files)}) SEMI JOIN fresh USING ({keys}) "  # noqa: S608
+                f"SELECT 1 FROM ({self._read(files, keys)}) SEMI JOIN fresh USING ({keys}) "  # noqa: S608
                 f"WHERE {first} BETWEEN {low} AND {high} LIMIT 1"
             )
             return bool(found.fetchall())
+
+    def _may_hold(self, table: DeltaTable, data: pa.Table) -> list[str]:
+        """Files whose folder and range of the first key leave room for one of the rows."""
+        first = self.spec.keys[0]
+        low, high = data.column(first)[0].as_py(), data.column(first)[-1].as_py()
+        folders = {name: set(data.column(name).to_pylist()) for name in self.spec.partition_by}
+        files = []
+        for file in pa.table(table.get_add_actions(flatten=True)).to_pylist():
+            if any(file[f"partition.{name}"] not in values for name, values in folders.items()):
+                continue
+            least, most = file.get(f"min.{first}"), file.get(f"max.{first}")
+            # Delta cuts long texts: such a bound says nothing about what is beyond it.
+            whole = least is not None and most is not None and len(str(most)) < _CUT
+            if not whole or (least <= high and most >= low):
+                files.append(str(self.folder / file["path"]))
+        return sorted(files)
 
     def _with_all_columns(self, table: DeltaTable) -> DeltaTable:
         """Add the columns that this version of the program knows and the table does not."""

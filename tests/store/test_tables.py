@@ -257,8 +257,8 @@ def test_an_append_beside_another_one_looks_again(cr, rows, monkeypatch):
     cr.write([rows.cr(1.0, patient_id="P0")])
     looked = Table._knows_any
 
-    def interrupted(self, files, data):
-        found = looked(self, files, data)
+    def interrupted(self, table, data):
+        found = looked(self, table, data)
         if interrupted.first:
             interrupted.first = False
             Table(cr.folder, CR).write([rows.cr(2.0)])
@@ -286,3 +286,15 @@ def test_a_version_that_was_never_there_is_refused_in_words(cr, rows):
     cr.write([rows.cr(1.0)])
     with pytest.raises(StoreError, match="version 99 of table cr is gone; `mvi store history` lists"):
         cr.snapshot(99)
+
+
+@pytest.mark.parametrize("name", ["P1", "ä" * 40, "x" * 200, "O'Neil %20"])
+def test_a_stored_key_is_found_whatever_its_text(cr, rows, name):
+    """Delta cuts long bounds in its log, and escapes names of folders."""
+    for value in (1.0, 2.0):
+        cr.write([rows.cr(value, patient_id=name), rows.cr(value, patient_id="M")])
+        cr.write([rows.cr(value, patient_id="Z" + name)])
+    found = cr.read(["patient_id", "glcm_Contrast"]).to_pylist()
+    assert sorted(tuple(row.values()) for row in found) == sorted(
+        [(name, 2.0), ("M", 2.0), ("Z" + name, 2.0)]
+    )
