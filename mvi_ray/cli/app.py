@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mvi_ray import __version__
-from mvi_ray.cli import console, store
+from mvi_ray.cli import console, quality, store
 from mvi_ray.cli.progress import progress
 from mvi_ray.cli.state import AsOf, Json, State, exit_with, project
 from mvi_ray.cli.streams import error
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 
 app.add_typer(store.app, name="store")
+app.command()(quality.features)
+app.command()(quality.drift)
 
 
 def _version(value: bool) -> None:

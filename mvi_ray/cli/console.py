@@ -47,7 +47,8 @@ def synthetic_notice() -> None:
     err().print(_SYNTHETIC, style="bold yellow")
 
 
-def _marks(*, synthetic: bool, trial: bool) -> None:
+def marks(*, synthetic: bool, trial: bool) -> None:
+    """Say what makes figures meaningless."""
     for flag, text in ((synthetic, _SYNTHETIC), (trial, _TRIAL)):
         if flag:
             out().print(text, style="yellow")
@@ -109,7 +110,7 @@ def ingested(summary: IngestSummary, *, as_json: bool) -> None:
     )
     if summary.left_out:
         out().print(f"{summary.left_out} left out: correct them and run the same command again.", style="red")
-    _marks(synthetic=summary.synthetic, trial=False)
+    marks(synthetic=summary.synthetic, trial=False)
 
 
 def extracted(summary: ExtractSummary, *, as_json: bool) -> None:
@@ -137,7 +138,7 @@ def extracted(summary: ExtractSummary, *, as_json: bool) -> None:
         )
     if summary.absent:
         out().print(f"{summary.absent} VOIs have no image or no mask; see `mvi status`.", style="yellow")
-    _marks(synthetic=summary.synthetic, trial=summary.trial_weights)
+    marks(synthetic=summary.synthetic, trial=summary.trial_weights)
 
 
 def status(found: Status, *, as_json: bool) -> None:
@@ -170,7 +171,7 @@ def status(found: Status, *, as_json: bool) -> None:
             case = " ".join(p for p in parts if p not in ("-", "baseline", None))
             failed.add_row(row["stage"], *map(Text, (case, row["reason"] or "", row["way_out"] or "")))
         out().print(failed)
-    _marks(synthetic=found.synthetic, trial=found.trial_weights)
+    marks(synthetic=found.synthetic, trial=found.trial_weights)
 
 
 def _format(output: Output | None, to: Path | None) -> Output:
@@ -286,7 +287,7 @@ def trained(summary: TrainSummary, *, as_json: bool) -> None:
         table.add_row(*map(str, row))
     out().print(table)
     out().print(Text(f"Report: {summary.page}"))
-    _marks(synthetic=summary.synthetic, trial=summary.trial_weights)
+    marks(synthetic=summary.synthetic, trial=summary.trial_weights)
 
 
 def step(summary: IngestSummary | ExtractSummary | TrainSummary) -> None:

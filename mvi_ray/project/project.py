@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mvi_ray.project.checking import CheckSummary
+    from mvi_ray.project.drift import DriftReport
     from mvi_ray.project.extraction import ExtractSummary
+    from mvi_ray.project.feature_report import FeatureReport, Sort
     from mvi_ray.project.garbage import GcSummary
     from mvi_ray.project.history import HistoryRow
     from mvi_ray.project.ingestion import IngestSummary
@@ -191,6 +193,67 @@ class Project:
         moment = find_moment(self, as_of)
         with TemporaryDirectory(prefix="mvi-") as folder:
             yield self.store.as_of(Path(folder) / "mvi.duckdb", moment)
+
+    def features(
+        self,
+        patterns: Sequence[str] = (),
+        *,
+        families: Sequence[str] = (),
+        flagged: bool = False,
+        sort: Sort = "name",
+        limit: int | None = None,
+        as_of: str | None = None,
+        progress: Progress | None = None,
+    ) -> FeatureReport:
+        """Statistics of each feature, agreement of readers, drift between centres, flags.
+
+        Args:
+            patterns: shell globs over names such as ``AP_intratumoral_original_glcm_Contrast``.
+            families: only these.
+            flagged: only constant, missing or duplicated features.
+            sort: name, icc, drift, missing or mean, the worst first.
+            limit: number of features; None for all.
+            as_of: the store as it was, see `reading`.
+            progress: receives the state of the work.
+
+        Raises:
+            UsageError: a pattern, a family or the order is unknown.
+            StoreError: there are no features yet.
+        """
+        from mvi_ray.project.feature_report import Choice, read_features
+
+        return read_features(self, Choice(patterns, families, flagged, sort, limit), as_of, progress)
+
+    def drift(
+        self,
+        a: str,
+        b: str,
+        *,
+        patterns: Sequence[str] = (),
+        families: Sequence[str] = (),
+        as_of: str | None = None,
+        progress: Progress | None = None,
+    ) -> DriftReport:
+        """Compare two groups of patients, feature by feature; the most shifted features come first.
+
+        Args:
+            a: SQL condition over patients and clinical values, for example ``centre = 'A'``.
+            b: condition of the other group.
+            patterns: shell globs over names of features.
+            families: only these.
+            as_of: the store as it was, see `reading`.
+            progress: receives the state of the work.
+
+        Raises:
+            MatrixError: a condition names what is not there or chooses fewer than two patients,
+                or a patient is in both groups.
+            QueryError: a condition is not one SQL condition.
+            UsageError: a pattern or a family is unknown.
+            StoreError: there are no features yet.
+        """
+        from mvi_ray.project.drift import read_drift
+
+        return read_drift(self, (a, b), (patterns, families), as_of, progress)
 
     def history(self) -> list[HistoryRow]:
         """Every state of the store that was recorded, and the runs that pinned one."""

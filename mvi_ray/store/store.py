@@ -197,6 +197,8 @@ class Store:
         with duckdb.connect(self.catalog, read_only=True) as connection:
             _check_catalog(connection)
             connection.execute("SET TimeZone = 'UTC'")
+            # It would go to standard output, into results.
+            connection.execute("SET enable_progress_bar = false")
             for name, value in settings.items():
                 connection.execute(f"SET {name} = {value}")
             connection.execute("SET allowed_directories = [" + _quoted(self.root / "tables") + "]")
