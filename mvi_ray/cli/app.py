@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mvi_ray import __version__
-from mvi_ray.cli import console, quality, store
+from mvi_ray.cli import console, exchange, quality, store
 from mvi_ray.cli.progress import progress
 from mvi_ray.cli.state import AsOf, Json, State, exit_with, project
 from mvi_ray.cli.streams import error
@@ -26,8 +26,6 @@ app = typer.Typer(
 )
 
 app.add_typer(store.app, name="store")
-app.command()(quality.features)
-app.command()(quality.drift)
 
 
 def _version(value: bool) -> None:
@@ -179,6 +177,12 @@ def train(
         summary = project().train(jobs=jobs, progress=show)
     console.trained(summary, as_json=as_json)
     exit_with(summary.left_out)
+
+
+app.command("import")(exchange.import_features)
+app.command()(exchange.export)
+app.command()(quality.features)
+app.command()(quality.drift)
 
 
 @app.command()

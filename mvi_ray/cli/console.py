@@ -80,7 +80,8 @@ def created(project: Project) -> None:
     out().print(Text(text))
 
 
-def _problems(problems: tuple[Problem, ...]) -> None:
+def problems(problems: tuple[Problem, ...]) -> None:
+    """List problems with their way out."""
     from rich.table import Table
     from rich.text import Text
 
@@ -103,7 +104,7 @@ def ingested(summary: IngestSummary, *, as_json: bool) -> None:
     if as_json:
         print_json(summary.to_json())
         return
-    _problems(summary.problems)
+    problems(summary.problems)
     out().print(
         f"Ingested {summary.images} images and {summary.masks} masks (with derived regions) of "
         f"{summary.patients} patients; clinical values of {summary.clinical} patients."
@@ -120,7 +121,7 @@ def extracted(summary: ExtractSummary, *, as_json: bool) -> None:
         return
     from rich.text import Text
 
-    _problems(summary.problems)
+    problems(summary.problems)
     for voi, reason, way_out in summary.failures:
         out().print(Text(f"{voi}: {reason}; {way_out}", "red"))
     if summary.planned == 0:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,13 +17,13 @@ class FeatureSet:
     """One way to compute one row.
 
     Args:
-        family: ``CR`` or ``DLR``.
-        image_type: the filter of a CR row; None for DLR.
+        family: ``CR``, ``DLR``, or the name of an imported family.
+        image_type: the filter of a CR row; None for other families.
         settings: JSON values only. No machine, time, path or worker count stands in it, so
             that the same study has the same identifiers everywhere.
     """
 
-    family: Literal["CR", "DLR"]
+    family: str
     image_type: str | None
     settings: Mapping[str, Any]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One line of the table that ends `mvi ingest`.
+    """One line of the table that ends `mvi ingest` and `mvi import`.
 
     Args:
         severity: ``error``: the case was left out; ``warning``: it was taken as it is.
@@ -32,7 +32,7 @@ class Problem:
     lesion: str | None = None
     region: str | None = None
     reader: str | None = None
-    table: Literal["manifest", "clinical"] = "manifest"
+    table: Literal["manifest", "clinical", "features"] = "manifest"
 
     @classmethod
     def of(cls, error: MviError, **case: Any) -> Self:

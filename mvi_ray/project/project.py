@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from mvi_ray.ingest.features import KeyRules
     from mvi_ray.project.checking import CheckSummary
     from mvi_ray.project.drift import DriftReport
+    from mvi_ray.project.exporting import Choice, ExportSummary
     from mvi_ray.project.extraction import ExtractSummary
     from mvi_ray.project.feature_report import FeatureReport, Sort
     from mvi_ray.project.garbage import GcSummary
     from mvi_ray.project.history import HistoryRow
+    from mvi_ray.project.importing import ImportSummary
     from mvi_ray.project.ingestion import IngestSummary
     from mvi_ray.project.progress import Progress
     from mvi_ray.project.status import Status
@@ -128,6 +131,35 @@ class Project:
         from mvi_ray.project.training import train
 
         return train(self, jobs, progress)
+
+    def import_features(
+        self,
+        file: str | Path,
+        family: str,
+        rules: KeyRules | None = None,
+        *,
+        layout: str = "auto",
+        dry_run: bool = False,
+    ) -> ImportSummary:
+        """Take a table of features that was made elsewhere into the store."""
+        from mvi_ray.ingest.features import KeyRules
+        from mvi_ray.project.importing import import_features
+
+        return import_features(self, Path(file), family, rules or KeyRules(), layout, dry_run=dry_run)
+
+    def export(
+        self, file: str | Path, choice: Choice | None = None, *, as_of: str | None = None, force: bool = False
+    ) -> ExportSummary:
+        """Write features to a Parquet, CSV or Arrow file."""
+        from mvi_ray.project.exporting import Choice, export
+
+        return export(self, Path(file), choice or Choice(), as_of, force=force)
+
+    def wide(self, choice: Choice | None = None, *, as_of: str | None = None) -> pa.Table:
+        """What `export` would write, as an Arrow table."""
+        from mvi_ray.project.exporting import Choice, wide
+
+        return wide(self, choice or Choice(), as_of)
 
     def status(self) -> Status:
         """What is there, what is missing, what failed."""

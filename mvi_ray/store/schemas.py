@@ -176,7 +176,7 @@ FEATURE_SETS = TableSpec(
         "family": (_TEXT, "CR, DLR, or the name of an imported family"),
         "image_type": (_TEXT, "filter of CR; NULL for other families"),
         "settings": (_TEXT, "settings and package versions (JSON)"),
-        "created_at": (_TIME, "when it was first used (UTC)"),
+        "created_at": (_TIME, "when it was first used; of an imported family, last imported (UTC)"),
     },
     ("feature_set_id",),
 )
