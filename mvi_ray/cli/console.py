@@ -80,17 +80,17 @@ def created(project: Project) -> None:
     out().print(Text(text))
 
 
-def problems(problems: tuple[Problem, ...]) -> None:
+def problems(found: tuple[Problem, ...]) -> None:
     """List problems with their way out."""
     from rich.table import Table
     from rich.text import Text
 
-    if not problems:
+    if not found:
         return
     table = Table(title="Problems", title_justify="left", show_lines=False)
     for name in ("", "line", "case", "what was found", "way out"):
         table.add_column(name, overflow="fold")
-    for one in sorted(problems, key=lambda p: (p.severity, p.line or 0)):
+    for one in sorted(found, key=lambda p: (p.severity, p.line or 0)):
         mark = Text("left out", "red") if one.severity == "error" else Text("note", "yellow")
         line = "" if one.line is None else str(one.line)
         if line and one.table == "clinical":
