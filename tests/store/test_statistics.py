@@ -118,3 +118,24 @@ def test_an_empty_store_has_none(store, study):
     store.settle(study, Event("ingest"))
     assert is_current(store)
     assert store.query("FROM feature_statistics").num_rows == 0
+
+
+def test_huge_and_missing_values_are_summed_up_without_a_warning(store, study, rows):
+    """A variance that overflows is NULL; NULL, NaN and zero of either sign are told apart."""
+    values = [(1e200, None, 0.0), (3e200, None, -0.0), (2e200, 5.0, float("nan"))]
+    names = [f"P{n}" for n in range(3)]
+    store.tables["images"].write([rows.image(name) for name in names])
+    store.tables["masks"].write([rows.mask(patient_id=name) for name in names])
+    store.tables["cr"].write(
+        [
+            {**rows.cr(huge, patient_id=name), "glcm_Id": some, "glcm_Idm": zero, "glcm_Idn": 0.0}
+            for name, (huge, some, zero) in zip(names, values, strict=True)
+        ]
+    )
+    store.settle(study, Event("extract"))
+    found = _of(store, "glcm_Contrast", "mean, sd, minimum, maximum")
+    assert found == {"mean": 2e200, "sd": None, "minimum": 1e200, "maximum": 3e200}
+    found = _of(store, "glcm_Id", "vois, missing, mean, sd")
+    assert found == {"vois": 3, "missing": 2, "mean": 5.0, "sd": None}
+    prints = [_of(store, name, "fingerprint")["fingerprint"] for name in ("glcm_Id", "glcm_Idm", "glcm_Idn")]
+    assert len(set(prints)) == 3
