@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mvi_ray.cli import console
+from mvi_ray.cli.erased import erased
 from mvi_ray.cli.progress import progress
-from mvi_ray.cli.state import Json, project
+from mvi_ray.cli.state import Json, exit_with, project
 from mvi_ray.cli.streams import out
+from mvi_ray.errors import UsageError
 
 if TYPE_CHECKING:
     from mvi_ray.project.checking import CheckSummary
+    from mvi_ray.project.erasure import EraseSummary
     from mvi_ray.project.garbage import GcSummary
     from mvi_ray.project.history import HistoryRow
 
@@ -66,6 +70,49 @@ def gc(
         console.print_json(summary.to_json())
     else:
         _collected(summary)
+
+
+@app.command()
+def erase(
+    patient: Annotated[str, typer.Argument(help="Pseudonym, as in the manifest.", show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would go, and where the patient is named.")
+    ] = False,
+    keep_bundles: Annotated[
+        bool, typer.Option("--keep-bundles", help="Keep the fitted models of runs that used the patient.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove a patient everywhere, and show by a search that nothing is left.
+
+    Values, images, masks, log entries, matrices and pictures go, in earlier versions as well; runs
+    that used the patient end, and so do the states of the store before. Exit code 3 when
+    something is left, for example in a file of yours.
+    """
+    if not (yes or dry_run) and (as_json or not sys.stdin.isatty()):
+        raise UsageError("nobody can be asked here; add --yes to erase, or --dry-run to look first")
+    opened = project()
+    if not yes or dry_run:
+        with progress(hide=as_json) as show:
+            told = opened.erase(patient, dry_run=True, keep_bundles=keep_bundles, progress=show)
+        _erased(told, as_json=as_json)
+        if dry_run:
+            exit_with(not told.is_absent)
+            return
+        if not (told.is_absent or typer.confirm("Erase? This cannot be undone.")):
+            raise UsageError("nothing was removed")
+    with progress(hide=as_json) as show:
+        summary = opened.erase(patient, keep_bundles=keep_bundles, progress=show)
+    _erased(summary, as_json=as_json)
+    exit_with(not summary.is_absent)
+
+
+def _erased(summary: EraseSummary, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json(summary.to_json())
+    else:
+        erased(summary)
 
 
 def _history(rows: list[HistoryRow]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mvi_ray.ingest.features import KeyRules
     from mvi_ray.project.checking import CheckSummary
     from mvi_ray.project.drift import DriftReport
+    from mvi_ray.project.erasure import EraseSummary
     from mvi_ray.project.exporting import Choice, ExportSummary
     from mvi_ray.project.extraction import ExtractSummary
     from mvi_ray.project.feature_report import FeatureReport, Sort
@@ -307,6 +308,19 @@ class Project:
 
         days = KEEP_DAYS if keep_days is None else keep_days
         return collect_garbage(self, keep_days=days, dry_run=dry_run)
+
+    def erase(
+        self,
+        patient: str,
+        *,
+        dry_run: bool = False,
+        keep_bundles: bool = False,
+        progress: Progress | None = None,
+    ) -> EraseSummary:
+        """Remove a patient, earlier versions and runs included, and search for what is left."""
+        from mvi_ray.project.erasure import erase
+
+        return erase(self, patient, dry_run=dry_run, keep_bundles=keep_bundles, progress=progress)
 
     def refresh(self) -> None:
         """Publish the catalog when it is behind: after an edit, a kill, or a move of the project."""

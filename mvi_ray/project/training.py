@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Self
 
 from mvi_ray import __version__
-from mvi_ray.errors import MatrixError, ModelError
+from mvi_ray.errors import MatrixError, ModelError, StoreError
 from mvi_ray.extract.cr import image_type_names
 from mvi_ray.matrix.assemble import assemble
 from mvi_ray.matrix.cohort import Cohorts, read_cohorts
@@ -23,6 +23,7 @@ from mvi_ray.store.tables import now
 from mvi_ray.study import FILE_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -52,7 +53,7 @@ class TrainSummary:
         page: its report.
         rows: model, patients, events, cross-validated AUC, test AUC; the last two in words.
         metrics: what stands in metrics.json.
-        notes: who was left out, in words.
+        notes: who was left out, in words; what is written gives numbers instead of pseudonyms.
         left_out: patients that a model lacks, and models that could not be fitted.
         synthetic, trial_weights: marks of every result.
     """
@@ -68,7 +69,7 @@ class TrainSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
-        return {"run": str(self.run), "page": str(self.page), "notes": list(self.notes), **self.metrics}
+        return {"run": str(self.run), "page": str(self.page), **self.metrics, "notes": list(self.notes)}
 
 
 def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> TrainSummary:
@@ -79,7 +80,7 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
     Raises:
         MatrixError: the store lacks the outcome, or the features of every model.
         ModelError: no model can be fitted on its matrix.
-        StoreError: nothing was ingested yet.
+        StoreError: nothing was ingested yet, or a patient was erased meanwhile.
     """
     from mvi_ray.model.evaluation import evaluate
 
@@ -122,6 +123,10 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
         metrics = result.write(aside)
         final = project.runs / run_id
         aside.rename(final)
+    except FileNotFoundError:
+        if aside.exists():
+            raise
+        raise StoreError("a patient was erased while the models were fitted; train them again") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return TrainSummary(
@@ -129,7 +134,7 @@ def train(project: Project, jobs: int = 1, progress: Progress | None = None) -> 
         final / "report.html",
         result.rows(),
         metrics,
-        data.notes,
+        data.told,
         data.left_out,
         study.synthetic,
         data.trial_weights,
@@ -145,6 +150,7 @@ class _Data:
         cohorts: who takes part.
         matrices: of the models that can be fitted.
         notes: who and what was left out, in words.
+        incomplete: model to the patients that it lacks.
         left_out: patients that a model lacks, and models that cannot be fitted.
         trial_weights: whether a model uses embeddings of random weights.
     """
@@ -153,8 +159,20 @@ class _Data:
     cohorts: Cohorts
     matrices: tuple[Matrix, ...]
     notes: tuple[str, ...]
+    incomplete: Mapping[str, tuple[str, ...]]
     left_out: int
     trial_weights: bool
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The notes for the screen: with pseudonyms."""
+        named = (f"{_incomplete(name, found)} ({_some(found)})" for name, found in self.incomplete.items())
+        return (*self.notes, *named)
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The notes for files, which would else name patients who take no part in the run."""
+        return (*self.notes, *(_incomplete(name, found) for name, found in self.incomplete.items()))
 
     def without(self, refused: list[ModelError], fitted: set[str]) -> Self:
         """The same without the models that could not be fitted, and with the reasons."""
@@ -172,7 +190,7 @@ def _gather(store: Store, study: Study) -> _Data:
     images = () if study.families.cr is None else image_type_names(study.families.cr.image_types)
     matrices: list[Matrix] = []
     notes = list(cohorts.left_out)
-    patients: set[str] = set()
+    incomplete: dict[str, tuple[str, ...]] = {}
     refused: list[MatrixError] = []
     for name in study.models.fit:
         try:
@@ -182,8 +200,7 @@ def _gather(store: Store, study: Study) -> _Data:
             notes.append(f"left out: {error.message}")
             continue
         if made.incomplete:
-            patients.update(made.incomplete)
-            notes.append(f"{name}: {_incomplete(made.incomplete)}")
+            incomplete[name] = made.incomplete
         matrices.append(made.matrix)
     if not matrices:
         raise refused[0]
@@ -193,14 +210,18 @@ def _gather(store: Store, study: Study) -> _Data:
         cohorts,
         tuple(matrices),
         tuple(notes),
-        len(patients) + len(refused),
+        incomplete,
+        len(set().union(*incomplete.values())) + len(refused),
         uses and has_trial_weights(store),
     )
 
 
-def _incomplete(patients: tuple[str, ...]) -> str:
-    shown = ", ".join(patients[:5]) + (" …" if len(patients) > 5 else "")
-    return f"patients without one of its phases or regions, left out: {len(patients)} ({shown})"
+def _incomplete(model: str, patients: tuple[str, ...]) -> str:
+    return f"{model}: patients without one of its phases or regions, left out: {len(patients)}"
+
+
+def _some(patients: tuple[str, ...]) -> str:
+    return ", ".join(patients[:5]) + (" …" if len(patients) > 5 else "")
 
 
 def _write_matrix(folder: Path, matrix: Matrix, *, synthetic: bool) -> None:
@@ -262,7 +283,7 @@ class _Run:
             "trial_weights": self.data.trial_weights,
             "table_versions": self.data.versions,
             "package_versions": _packages(),
-            "notes": list(self.data.notes),
+            "notes": list(self.data.written),
             "models": [one.to_json() for one in self.evaluations],
         }
         _write_json(folder / "metrics.json", metrics)
@@ -310,7 +331,7 @@ class _Run:
             models=study.models,
             table_versions=self.data.versions,
             package_versions=_packages(),
-            warnings=self.data.notes,
+            warnings=self.data.written,
         )
 
 

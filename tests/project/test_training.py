@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -166,6 +167,32 @@ def test_an_incomplete_patient_is_told(cohort: Project) -> None:
     assert summary.left_out == 1
     assert summary.notes == ("CR: patients without one of its phases or regions, left out: 1 (SYN-03)",)
     assert [row[1] for row in summary.rows] == [23, 24, 24]
+    assert summary.to_json()["notes"] == list(summary.notes)
+
+
+def test_no_file_names_a_patient_who_takes_no_part(cohort: Project) -> None:
+    """A run without the patient stays when the patient is erased: its files give numbers only."""
+    for table in ("cr", "dlr"):
+        cohort.store.tables[table].delete({"patient_id": "SYN-03"})
+    summary = cohort.train()
+    written = json.loads((summary.run / "metrics.json").read_text(encoding="utf-8"))["notes"]
+    assert "CR: patients without one of its phases or regions, left out: 1" in written
+    assert len(written) == len(summary.notes) == 3
+    page = summary.page.read_text(encoding="utf-8")
+    assert written[0] in page
+    assert not any(b"SYN-03" in path.read_bytes() for path in summary.run.rglob("*") if path.is_file())
+
+
+def test_a_training_whose_folder_went_says_why(cohort: Project) -> None:
+    """An erasure removes unfinished runs, since they have read the patient."""
+
+    def erased(*_: object) -> None:
+        for folder in cohort.runs.iterdir():
+            shutil.rmtree(folder)
+
+    with pytest.raises(StoreError, match="a patient was erased while the models were fitted; train"):
+        cohort.train(progress=erased)
+    assert list(cohort.runs.iterdir()) == []
 
 
 def test_what_cannot_be_trained_is_an_error_and_leaves_nothing(cohort: Project) -> None:
