@@ -31,6 +31,8 @@ def compact(table: Table, more_than: int = 1) -> None:
     if not table.exists:
         return
     counts = Counter(str(Path(path).parent) for path in table.files())
+    if not counts:
+        return
     names = table.spec.partition_by
     if not counts:
         return
