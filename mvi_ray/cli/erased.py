@@ -69,7 +69,7 @@ def _proof(summary: EraseSummary) -> None:
     if left:
         _traces(left)
         out().print(
-            f"{len(left)} traces are left. Files of yours are never touched: clean or remove them, "
+            f"Traces that are left: {len(left)}. Files of yours are never touched: clean or remove them, "
             "else the next ingest brings the patient back.",
             style="red",
         )

@@ -81,7 +81,7 @@ def test_what_is_left_is_listed_and_ends_with_three(mvi):
     done = mvi("P1", "--yes")
     assert done.returncode == 3
     assert "[bold] P1.csv" in done.stdout
-    assert "2 traces are left. Files of yours are never touched" in done.stdout
+    assert "Traces that are left: 2. Files of yours are never touched" in done.stdout
     assert own.exists()
     own.unlink()
     done = mvi("P1", "--dry-run")
