@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from mvi_ray.project.erasure import EraseSummary
     from mvi_ray.project.invalidated import InvalidRun
-    from mvi_ray.store.traces import Trace
+    from mvi_ray.store.search.traces import Trace
 
 _SHOWN = 30
 

@@ -13,15 +13,15 @@ from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.sql_history import forget
 from mvi_ray.store.erase import erase_from_tables, remove_unpublished
 from mvi_ray.store.patient import count_rows, gather_needles, is_known, volumes_without
-from mvi_ray.store.plants import plant_and_find
-from mvi_ray.store.traces import Trace, find_traces
+from mvi_ray.store.search.plants import plant_and_find
+from mvi_ray.store.search.traces import Trace, find_traces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mvi_ray.project.project import Project
-    from mvi_ray.store.needles import Needles
+    from mvi_ray.store.search.needles import Needles
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from mvi_ray.store.needles import Needles
+from mvi_ray.store.search.needles import Needles
 from mvi_ray.store.tables import is_parquet
 
 if TYPE_CHECKING:

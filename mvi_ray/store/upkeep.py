@@ -34,8 +34,6 @@ def compact(table: Table, more_than: int = 1) -> None:
     if not counts:
         return
     names = table.spec.partition_by
-    if not counts:
-        return
     for partition in table.open().partitions() or [{}]:
         folder = table.folder.joinpath(*(f"{name}={partition[name]}" for name in names))
         if counts[str(folder)] > more_than:

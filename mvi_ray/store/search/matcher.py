@@ -14,14 +14,14 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from mvi_ray.store.values import Numbers
+from mvi_ray.store.search.values import Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from mvi_ray.store.needles import Needles
+    from mvi_ray.store.search.needles import Needles
 
 # In 15 GB of random bytes a text of five bytes stands once by chance in a hundred searches, one
 # of four twice in each.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvi_ray.store.needles import Needles, is_distinctive, neighbours, significant_digits
+from mvi_ray.store.search.needles import Needles, is_distinctive, neighbours, significant_digits
 
 
 @pytest.mark.parametrize(

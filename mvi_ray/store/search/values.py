@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mvi_ray.store.needles import LEAST_DIGITS, neighbours, significant_digits
+from mvi_ray.store.search.needles import LEAST_DIGITS, neighbours, significant_digits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mvi_ray.store.needles import Needles
+    from mvi_ray.store.search.needles import Needles
 
 _NUMBER = re.compile(rb"(?=[\d.]{12})\d{1,40}(?:\.\d{1,40})?(?:[eE][-+]?\d{1,3})?")
 

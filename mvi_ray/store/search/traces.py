@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvi_ray.store.contents import Contents, Limits
-from mvi_ray.store.matcher import Matcher
+from mvi_ray.store.search.contents import Contents, Limits
+from mvi_ray.store.search.matcher import Matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from mvi_ray.store.needles import Needles
+    from mvi_ray.store.search.needles import Needles
 
 _THREADS = 4
 _HEX = frozenset("0123456789abcdef")

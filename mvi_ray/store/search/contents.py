@@ -15,13 +15,13 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from mvi_ray.store.columns import Columns
-from mvi_ray.store.matcher import is_text
+from mvi_ray.store.search.columns import Columns
+from mvi_ray.store.search.matcher import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from mvi_ray.store.matcher import Matcher
+    from mvi_ray.store.search.matcher import Matcher
 
 _BLOCK = 4 << 20
 _TEXT_BLOCK = 32 << 20

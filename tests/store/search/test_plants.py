@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from mvi_ray.errors import StoreError
-from mvi_ray.store import plants
-from mvi_ray.store.columns import Columns
-from mvi_ray.store.contents import Contents
-from mvi_ray.store.matcher import Matcher
-from mvi_ray.store.needles import Needles
-from mvi_ray.store.plants import plant_and_find
-from mvi_ray.store.values import Numbers
+from mvi_ray.store.search import plants
+from mvi_ray.store.search.columns import Columns
+from mvi_ray.store.search.contents import Contents
+from mvi_ray.store.search.matcher import Matcher
+from mvi_ray.store.search.needles import Needles
+from mvi_ray.store.search.plants import plant_and_find
+from mvi_ray.store.search.values import Numbers
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mvi_ray.store import contents
-from mvi_ray.store.contents import Limits
-from mvi_ray.store.needles import Needles
-from mvi_ray.store.traces import Trace, find_traces
+from mvi_ray.store.search import contents
+from mvi_ray.store.search.contents import Limits
+from mvi_ray.store.search.needles import Needles
+from mvi_ray.store.search.traces import Trace, find_traces
 
 _DIGEST = "0123456789abcdef" * 4
 _VALUE = 0.7390851332151607

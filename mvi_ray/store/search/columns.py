@@ -6,14 +6,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from mvi_ray.store.matcher import is_text
+from mvi_ray.store.search.matcher import is_text
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from mvi_ray.store.matcher import Matcher
+    from mvi_ray.store.search.matcher import Matcher
 
 _BATCH = 32 << 20
 _CATALOG = (

@@ -15,13 +15,13 @@ from urllib.parse import quote
 import numpy as np
 
 from mvi_ray.errors import StoreError
-from mvi_ray.store.needles import is_distinctive
-from mvi_ray.store.traces import find_traces
+from mvi_ray.store.search.needles import is_distinctive
+from mvi_ray.store.search.traces import find_traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mvi_ray.store.needles import Needles
+    from mvi_ray.store.search.needles import Needles
 
 _MADE_UP = 0.7390851332151607  # cos x = x
 _LONGEST_NAME = 200

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvi_ray.store.matcher import Matcher, is_text
-from mvi_ray.store.needles import Needles, is_distinctive
+from mvi_ray.store.search.matcher import Matcher, is_text
+from mvi_ray.store.search.needles import Needles, is_distinctive
 
 _DIGEST = "0123456789abcdef" * 4
 _VALUE = 0.7390851332151607
