@@ -16,6 +16,8 @@ NEEDED = (
     ("mvi_ray", "py.typed"),
     ("mvi_ray.store", "sql/views.sql"),
     ("mvi_ray.store", "sql/missing.sql"),
+    ("mvi_ray.store", "sql/statistics.sql"),
+    ("mvi_ray.store", "dictionary.csv"),
     ("mvi_ray.matrix", "sql/cr.sql"),
     ("mvi_ray.report", "templates/page.html"),
     ("mvi_ray.project", "template.yaml"),

@@ -141,3 +141,17 @@ def test_a_state_without_its_study_can_be_pinned(extracted):
     assert [(folder.name, found) for folder, found in pins(project)] == [
         ("run", Moment(dict(moment.versions), moment.study))
     ]
+
+
+def test_the_table_that_was_imported_last_stays(extracted, tmp_path):
+    """Of one family; an earlier table with other columns goes."""
+    project = extracted.open()
+    for names in (("a",), ("a", "b")):
+        table = tmp_path / "mine.csv"
+        lines = ["patient_id,phase," + ",".join(names), "P1,AP," + ",".join("0.5" for _ in names)]
+        table.write_text("\n".join(lines) + "\n")
+        project.import_features(table, "MINE")
+    stale = project.gc().stale
+    assert [(one.family, one.rows) for one in stale] == [("MINE", 1)]
+    found = project.sql("SELECT feature_names FROM imported_all").to_pylist()
+    assert found == [{"feature_names": ["a", "b"]}]
