@@ -73,6 +73,10 @@ class StoreError(MviError):
     """The store is missing, damaged, of another version, or in use."""
 
 
+class StoreBusyError(StoreError):
+    """Another command writes to the store."""
+
+
 class QueryError(MviError):
     """A SQL text is not one that may run here."""
 

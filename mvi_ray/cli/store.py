@@ -24,9 +24,12 @@ app = typer.Typer(help="The store's history and its upkeep.", no_args_is_help=Tr
 
 
 @app.command()
-def history(as_json: Json = False) -> None:
-    """List the states of the store that `--as-of` can show."""
-    rows = project().history()
+def history(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest states.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List the states of the store that `--as-of` can show, the newest last."""
+    rows = project().history(limit)
     if as_json:
         console.print_json({"history": [row.to_json() for row in rows]})
         return

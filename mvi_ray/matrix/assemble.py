@@ -132,7 +132,7 @@ def _filled(
     mean = study.models.lesions == "mean"
     folder = files("mvi_ray.matrix").joinpath("sql")
     text = folder.joinpath(f"{family.lower()}{'_mean' if mean else ''}.sql").read_text(encoding="utf-8")
-    values = ", ".join(f"avg({name}) AS {name}" if mean else name for name in CR_FEATURES)
+    values = ", ".join(f"avg({name} ORDER BY lesion) AS {name}" if mean else name for name in CR_FEATURES)
     # safe_substitute leaves $session and the like alone: DuckDB binds those.
     sql = Template(text).safe_substitute(
         chosen=folder.joinpath("chosen.sql").read_text(encoding="utf-8"), values=values

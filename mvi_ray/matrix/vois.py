@@ -111,7 +111,7 @@ def patient_values(store: Store, study: Study, place: Place, patients: Sequence[
         sql = Template(_text("listed")).safe_substitute(chosen=chosen)
         bound |= {"family": place.family, "region": place.region}
     else:
-        values = ", ".join(f"avg({name}) AS {name}" if mean else name for name in CR_FEATURES)
+        values = ", ".join(f"avg({name} ORDER BY lesion) AS {name}" if mean else name for name in CR_FEATURES)
         rows = _text(f"{place.family.lower()}{'_mean' if mean else ''}")
         rows = Template(rows).safe_substitute(chosen=chosen, values=values)
         sql = Template(_text("place")).safe_substitute(rows=rows)

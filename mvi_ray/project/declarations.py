@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from mvi_ray.extract.featureset import FeatureSet
     from mvi_ray.project.project import Project
     from mvi_ray.study import Study
+
+
+NOT_YET = datetime.fromtimestamp(0, UTC)
+"""Older than any import: stands for the time of a table of which some rows are not in yet."""
 
 
 def feature_sets(study: Study, weights: WeightsSource | None) -> list[tuple[str, FeatureSet]]:
@@ -85,7 +90,7 @@ def declarations(project: Project, weights: WeightsSource | None = None) -> Decl
     ]
     if last is not None:
         current.extend(("DLR", phase, None, last) for phase in study.phases)
-    for family, identifier in _imported(project).items():
+    for family, (identifier, _) in current_imports(project).items():
         current.extend((family, phase, None, identifier) for phase in study.phases)
     return Declarations(
         study.name,
@@ -100,13 +105,20 @@ def declarations(project: Project, weights: WeightsSource | None = None) -> Decl
     )
 
 
-def _imported(project: Project) -> dict[str, str]:
-    """Imported family to the feature set of the table that came in last."""
+def current_imports(project: Project) -> dict[str, tuple[str, datetime]]:
+    """Imported family to the feature set of the table that came in last, and when it did.
+
+    A table that a kill left half written has no time yet, and is not current.
+    """
     if not project.store.tables["imported"].exists:
         return {}
     rows = project.store.tables["feature_sets"].read(["family", "feature_set_id", "created_at"]).to_pylist()
     rows.sort(key=lambda row: (row["created_at"], row["feature_set_id"]))
-    return {row["family"]: row["feature_set_id"] for row in rows if row["family"] not in ("CR", "DLR")}
+    return {
+        row["family"]: (row["feature_set_id"], row["created_at"])
+        for row in rows
+        if row["family"] not in ("CR", "DLR") and row["created_at"] > NOT_YET
+    }
 
 
 def _last_embeddings(project: Project) -> str | None:

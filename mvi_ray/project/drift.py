@@ -159,7 +159,7 @@ def read_drift(
         StoreError: there are no features yet.
     """
     note = renew_statistics(project) if as_of is None else None
-    with project.reading(as_of) as store:
+    with project.pinned(as_of) as (store, declared):
         groups = two_groups(store, conditions)
         known = known_features(store, *chosen)
         table, curves = _compare(store, project.study, known, groups, progress or silent)
@@ -173,7 +173,7 @@ def read_drift(
         duplicate=known.num_rows - int(known.column("duplicate_of").null_count),
         curves=curves,
         notes=() if note is None else (note,),
-        synthetic=project.study.synthetic,
+        synthetic=declared.synthetic,
         trial_weights=trial,
     )
 

@@ -6,25 +6,21 @@ import json
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from mvi_ray.errors import UsageError
-from mvi_ray.extract.cr import image_type_names
 from mvi_ray.matrix.assemble import assemble
 from mvi_ray.matrix.cohort import read_cohorts
 from mvi_ray.matrix.lines import Lines, Parts, check_columns
-from mvi_ray.project.declarations import declarations
-from mvi_ray.project.history import find_moment
 from mvi_ray.project.status import has_trial_weights
 from mvi_ray.study.settings import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from mvi_ray.matrix.lines import Chunk, Column
     from mvi_ray.project.project import Project
@@ -192,14 +188,7 @@ class _Content:
 def _gathered(project: Project, choice: Choice, as_of: str | None) -> Iterator[_Content]:
     """The content, read from one state of the store whatever is committed meanwhile."""
     choice.check()
-    with TemporaryDirectory(prefix="mvi-") as folder:
-        catalog = Path(folder) / "mvi.duckdb"
-        if as_of is None:
-            declared = declarations(project)
-            store = project.store.pinned(catalog, declared)
-        else:
-            moment = find_moment(project, as_of)
-            declared, store = moment.study, project.store.as_of(catalog, moment)
+    with project.pinned(as_of) as (store, declared):
         if choice.model is None:
             yield _of_parts(store, declared, choice)
         else:
@@ -213,8 +202,8 @@ def _of_model(project: Project, store: Store, declared: Declarations, name: str)
         known = ", ".join(study.models.fit) or "none"
         raise UsageError(f"the study has no model {name!r}{suggest(name, study.models.fit)}; it has {known}")
     cohorts = read_cohorts(store, study)
-    images = () if study.families.cr is None else image_type_names(study.families.cr.image_types)
-    made = assemble(store, study, name, cohorts, images)
+    # The model is today's; which filters it has is a matter of the state that is read.
+    made = assemble(store, study, name, cohorts, declared.image_types)
     notes = list(cohorts.left_out)
     if made.incomplete:
         shown = ", ".join(made.incomplete[:5]) + (" …" if len(made.incomplete) > 5 else "")

@@ -322,7 +322,7 @@ class _Committer:
         self._summary.failed += len(self._failed)
         self._solved.clear()
         self._failed.clear()
-        for name in ("cr", "dlr"):
+        for name in ("cr", "dlr", "snapshots"):
             compact(tables[name], _PILED_UP)
         self._project.store.publish(self._study, self._event)
         self._since = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from fnmatch import translate
 from importlib.resources import files
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mvi_ray.errors import StoreError, UsageError
+from mvi_ray.errors import StoreBusyError, StoreError, UsageError
 from mvi_ray.matrix.vois import Place
 
 if TYPE_CHECKING:
@@ -35,10 +36,12 @@ def renew_statistics(project: Project) -> str | None:
 
     if not project.store.root.is_dir() or is_current(project.store):
         return None
+    if not os.access(project.store.root, os.W_OK):
+        return "the store may only be read: statistics are of the state before an interrupted command"
     try:
         with project.store.locked("features"):
             project.settle("features")
-    except (StoreError, OSError):
+    except StoreBusyError:
         return "another command is writing: statistics are of the state before it"
     return None
 

@@ -153,7 +153,7 @@ def read_features(
     if choice.sort not in get_args(Sort):
         raise UsageError(f"features cannot be sorted by {choice.sort!r}; use {', '.join(get_args(Sort))}")
     note = renew_statistics(project) if as_of is None else None
-    with project.reading(as_of) as store:
+    with project.pinned(as_of) as (store, declared):
         known = known_features(store, choice.patterns, choice.families)
         measured = _measure(project, store, known, progress or silent)
         detail = _detail(store, known) if known.num_rows == 1 else None
@@ -166,7 +166,7 @@ def read_features(
         centres=measured.centres,
         detail=detail,
         notes=() if note is None else (note,),
-        synthetic=project.study.synthetic,
+        synthetic=declared.synthetic,
         trial_weights=trial,
     )
 

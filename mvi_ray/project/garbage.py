@@ -103,11 +103,17 @@ def collect_garbage(project: Project, *, keep_days: float = KEEP_DAYS, dry_run: 
 
 def _collect(project: Project, keep_days: float, *, dry_run: bool) -> GcSummary:
     study = declarations(project)
-    project.store.publish(study)
+    if dry_run:
+        project.refresh()
+    else:
+        project.store.publish(study)
     stale, kept = _stale(project, study)
     pinned: dict[str, list[int]] = defaultdict(list)
     runs = 0
-    for _, moment in pins(project):
+    for folder, moment in pins(project):
+        if not project.store.history.is_readable(moment.versions):
+            kept.append(f"nothing of what {folder.name} read: files of that state are gone already")
+            continue
         runs += 1
         for name, version in moment.versions.items():
             pinned[name].append(version)
@@ -115,11 +121,11 @@ def _collect(project: Project, keep_days: float, *, dry_run: bool) -> GcSummary:
         for name in (*_VALUES, "feature_sets"):
             project.store.tables[name].delete({"feature_set_id": [one.feature_set_id for one in stale]})
     if dry_run:
-        found = find_garbage(project.store, keep_days, pinned)
+        found = find_garbage(project.store, keep_days, pinned, project.runs)
     else:
         # Statistics first: what they replace can go at once.
         project.settle("store gc")
-        found = remove_garbage(project.store, keep_days, pinned)
+        found = remove_garbage(project.store, keep_days, pinned, project.runs)
         project.settle("store gc")
     return GcSummary(
         dry_run,

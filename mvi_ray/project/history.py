@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import StoreError
@@ -12,11 +12,12 @@ from mvi_ray.store.declarations import Declarations
 from mvi_ray.store.history import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from mvi_ray.project.project import Project
 
+_DAMAGED = "-"
 PIN = "snapshot.json"
 """File of a training run with the table versions that it read."""
 
@@ -53,36 +54,41 @@ class HistoryRow:
         }
 
 
-def read_history(project: Project) -> list[HistoryRow]:
+def read_history(project: Project, limit: int | None = None) -> list[HistoryRow]:
     """Snapshots and trainings, oldest first.
+
+    Args:
+        project: whose.
+        limit: only the newest; None for all. Each takes a look at the tables' logs.
 
     Raises:
         StoreError: nothing was ingested yet.
     """
     if not project.store.root.is_dir():
         raise StoreError("the store is empty; run `mvi ingest` first")
-    history = project.store.history
+    found: list[tuple[HistoryRow, Mapping[str, int]]] = []
     before: dict[str, int] = {}
-    rows = []
-    for row in history.rows():
+    for row in project.store.history.rows():
         versions = row["table_versions"]
         changed = tuple(sorted(name for name, v in versions.items() if before.get(name) != v))
         before = versions
-        rows.append(
-            HistoryRow(
-                row["snapshot"],
-                row["created_at"],
-                row["command"],
-                row["run_id"],
-                changed,
-                history.is_readable(row),
-            )
+        about = HistoryRow(
+            row["snapshot"], row["created_at"], row["command"], row["run_id"], changed, readable=False
         )
-    for folder, moment in pins(project):
-        created = datetime.fromisoformat(json.loads((folder / "metrics.json").read_text("utf-8"))["created"])
-        readable = history.is_readable({"table_versions": moment.versions})
-        rows.append(HistoryRow(None, created, "train", folder.name, (), readable))
-    return sorted(rows, key=lambda row: row.created_at)
+        found.append((about, versions))
+    for path in _pin_files(project):
+        try:
+            versions = dict(_read_pin(path).versions)
+        except StoreError:
+            # Listed all the same, as one that cannot be read.
+            versions = {_DAMAGED: 0}
+        created = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        found.append((HistoryRow(None, created, "train", path.parent.name, (), readable=False), versions))
+    found.sort(key=lambda one: one[0].created_at)
+    if limit is not None:
+        found = found[-limit:] if limit else []
+    readable = project.store.history.are_readable(versions for _, versions in found)
+    return [replace(row, readable=whether) for (row, _), whether in zip(found, readable, strict=True)]
 
 
 def write_pin(folder: Path, moment: Moment) -> None:
@@ -92,10 +98,18 @@ def write_pin(folder: Path, moment: Moment) -> None:
 
 
 def pins(project: Project) -> Iterator[tuple[Path, Moment]]:
-    """Directory and state of every training run that is complete."""
+    """Directory and state of every training run, also of one that is still at work.
+
+    Raises:
+        StoreError: the note of a run is damaged.
+    """
     for path in sorted(project.runs.glob(f"*/{PIN}")):
-        if not path.parent.name.startswith("."):
-            yield path.parent, _read_pin(path)
+        yield path.parent, _read_pin(path)
+
+
+def _pin_files(project: Project) -> list[Path]:
+    """Notes of the training runs that are complete."""
+    return [p for p in sorted(project.runs.glob(f"*/{PIN}")) if not p.parent.name.startswith(".")]
 
 
 def _read_pin(path: Path) -> Moment:
@@ -115,7 +129,7 @@ def find_moment(project: Project, reference: str) -> Moment:
     """
     if not project.store.root.is_dir():
         raise StoreError("the store is empty; run `mvi ingest` first")
-    for folder, moment in pins(project):
-        if folder.name == reference:
-            return moment
+    for path in _pin_files(project):
+        if path.parent.name == reference:
+            return _read_pin(path)
     return project.store.history.find(reference)

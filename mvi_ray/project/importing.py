@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +14,13 @@ import pyarrow as pa
 from mvi_ray.errors import ManifestError, UsageError
 from mvi_ray.extract.featureset import FeatureSet
 from mvi_ray.ingest.features import KEY, read_feature_table
+from mvi_ray.project.declarations import NOT_YET, current_imports
 from mvi_ray.store.schemas import IMPORTED
 from mvi_ray.store.tables import now
 from mvi_ray.study.settings import check_name
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 _OWN = ("cr", "dlr", "clinical")
 # A commit of so many values takes some 100 MB.
 _VALUES = 2_000_000
-# Older than any import: the table that was current stays so until all rows of the new one are in.
-_NOT_YET = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +192,9 @@ class _Import:
         self._known_patients = sorted(in_store)
         sets = tables["feature_sets"].read(["feature_set_id", "family", "created_at"]).to_pylist()
         self._recorded = any(row["feature_set_id"] == self._set.id for row in sets)
-        # A table that a kill left half written is not current yet.
-        own = [row for row in sets if row["family"] == family and row["created_at"] > _NOT_YET]
-        last = max(own, key=lambda row: (row["created_at"], row["feature_set_id"]), default=None)
-        self._last = None if last is None else str(last["feature_set_id"])
+        current = current_imports(project).get(family)
+        self._last = None if current is None else current[0]
+        self._since = NOT_YET if current is None else current[1]
 
     def _stored(self) -> tuple[dict[Key, int], NDArray[np.float64], NDArray[np.bool_]]:
         """Rows of this feature set: place of each key, values and whether they are defined."""
@@ -222,7 +221,7 @@ class _Import:
         time = now()
         run_id = f"import-{time:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
         if not self._recorded:
-            self._record(_NOT_YET)
+            self._record(NOT_YET)
         step = max(1, _VALUES // len(self._table.names))
         for start in range(0, len(rows), step):
             tables["imported"].write_arrow(self._arrow(rows[start : start + step], run_id, time))
@@ -230,7 +229,8 @@ class _Import:
             [{"patient_id": p, "centre": None, "ingested_at": time} for p in self._unknown]
         )
         if self._last != self._set.id:
-            self._record(time)
+            # Later than the table before, also when the clock was put back.
+            self._record(max(time, self._since + timedelta(microseconds=1)))
         return run_id
 
     def _record(self, time: datetime) -> None:

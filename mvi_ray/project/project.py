@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mvi_ray.project.progress import Progress
     from mvi_ray.project.status import Status
     from mvi_ray.project.training import TrainSummary
+    from mvi_ray.store.declarations import Declarations
 
 Format = Literal["arrow", "pandas", "polars"]
 
@@ -221,11 +222,8 @@ class Project:
             self.refresh()
             yield self.store
             return
-        from mvi_ray.project.history import find_moment
-
-        moment = find_moment(self, as_of)
-        with TemporaryDirectory(prefix="mvi-") as folder:
-            yield self.store.as_of(Path(folder) / "mvi.duckdb", moment)
+        with self.pinned(as_of) as (store, _):
+            yield store
 
     def features(
         self,
@@ -288,11 +286,37 @@ class Project:
 
         return read_drift(self, (a, b), (patterns, families), as_of, progress)
 
-    def history(self) -> list[HistoryRow]:
-        """Every state of the store that was recorded, and the runs that pinned one."""
+    @contextmanager
+    def pinned(self, as_of: str | None = None) -> Iterator[tuple[Store, Declarations]]:
+        """One state of the store for many queries, whatever is committed meanwhile.
+
+        Args:
+            as_of: as for `reading`.
+
+        Yields:
+            The store, and what the study said in that state.
+
+        Raises:
+            UsageError: `as_of` names nothing.
+            StoreError: nothing was ingested yet, or the files of that state were removed.
+        """
+        from mvi_ray.project.declarations import declarations
+        from mvi_ray.project.history import find_moment
+
+        with TemporaryDirectory(prefix="mvi-") as folder:
+            catalog = Path(folder) / "mvi.duckdb"
+            if as_of is None:
+                declared = declarations(self)
+                yield self.store.pinned(catalog, declared), declared
+            else:
+                moment = find_moment(self, as_of)
+                yield self.store.as_of(catalog, moment), moment.study
+
+    def history(self, limit: int | None = None) -> list[HistoryRow]:
+        """States of the store that were recorded, and the trainings that pinned one, oldest first."""
         from mvi_ray.project.history import read_history
 
-        return read_history(self)
+        return read_history(self, limit)
 
     def check(
         self, *, repair: bool = False, volumes: bool = True, progress: Progress | None = None

@@ -42,8 +42,9 @@ def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:
         spec = TABLES.get(_OF.get(table, table))
         own = {} if spec is None else {name: text for name, (_, text) in spec.columns.items()}
         text = measured.get(column) or own.get(column) or anywhere.get(column)
-        if text is None and spec is not None and spec.name == "clinical":
-            text = "clinical variable that the study declares"
+        if table == "clinical":
+            # Its columns bear the study's names, which may be those of anything.
+            text = own.get(column) or "clinical variable that the study declares"
         if text is not None:
             quoted = '"' + column.replace('"', '""') + '"'
             statements.append(f"COMMENT ON COLUMN {table}.{quoted} IS {_literal(text)}")

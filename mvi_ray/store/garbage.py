@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from mvi_ray.store.upkeep import dead_files, vacuum
@@ -33,15 +34,16 @@ class Garbage:
     size: Mapping[str, int]
 
 
-def find_garbage(store: Store, keep_days: float, pinned: Mapping[str, Sequence[int]]) -> Garbage:
+def find_garbage(store: Store, keep_days: float, pinned: Mapping[str, Sequence[int]], runs: Path) -> Garbage:
     """List what `remove_garbage` would remove.
 
     Args:
         store: which one.
+        runs: folder of the trainings, for those that never ended.
         keep_days: what died or was written later than so many days ago stays.
         pinned: table to versions that must stay readable.
     """
-    hours = int(keep_days * 24)
+    hours = ceil(keep_days * 24)
     files = {
         "table files": tuple(
             path
@@ -50,16 +52,18 @@ def find_garbage(store: Store, keep_days: float, pinned: Mapping[str, Sequence[i
             if path.exists()
         ),
         "volumes": tuple(_older(orphan_volumes(store), keep_days * _DAY_S)),
-        "leftovers": tuple(_older(_leftovers(store), _LEFTOVER_S)),
+        "leftovers": tuple(_older(_leftovers(store, runs), _LEFTOVER_S)),
     }
     return Garbage(files, {kind: sum(map(_size, paths)) for kind, paths in files.items()})
 
 
-def remove_garbage(store: Store, keep_days: float, pinned: Mapping[str, Sequence[int]]) -> Garbage:
+def remove_garbage(
+    store: Store, keep_days: float, pinned: Mapping[str, Sequence[int]], runs: Path
+) -> Garbage:
     """Remove what `find_garbage` lists; the caller holds the store's lock."""
-    found = find_garbage(store, keep_days, pinned)
+    found = find_garbage(store, keep_days, pinned, runs)
     for name, table in store.tables.items():
-        vacuum(table, int(keep_days * 24), pinned.get(name, ()))
+        vacuum(table, ceil(keep_days * 24), pinned.get(name, ()))
     for path in (*found.files["volumes"], *found.files["leftovers"]):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -80,9 +84,10 @@ def orphan_volumes(store: Store) -> Iterator[Path]:
                 yield path
 
 
-def _leftovers(store: Store) -> Iterator[Path]:
-    """Catalogs that were never put into place."""
-    yield from sorted(store.root.glob(".publish-*"))
+def _leftovers(store: Store, runs: Path) -> Iterator[Path]:
+    """Catalogs that were never put into place, and trainings that never ended."""
+    yield from sorted(path for path in store.root.glob(".publish-*") if path.is_dir())
+    yield from sorted(path for path in runs.glob(".*") if path.is_dir())
 
 
 def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from mvi_ray.store.schemas import RECORDS
 from mvi_ray.store.tables import now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mvi_ray.store.tables import Snapshot, Table
 
@@ -52,6 +52,8 @@ class History:
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
         self._tables = tables
+        # A version of a table is a part of many snapshots.
+        self._looked_up: dict[tuple[str, int], bool] = {}
         self._snapshots = tables["snapshots"]
         self._studies = tables["studies"]
 
@@ -97,10 +99,16 @@ class History:
         return number
 
     def _last(self) -> tuple[int, dict[str, int], str] | None:
-        rows = self.rows()
-        if not rows:
+        """The newest one, without making objects of all."""
+        import pyarrow.compute as pc
+
+        names = ["snapshot", "table_versions", "declarations_digest"]
+        table = self._snapshots.read(names)
+        if not table.num_rows:
             return None
-        return rows[-1]["snapshot"], rows[-1]["table_versions"], rows[-1]["declarations_digest"]
+        newest = table.filter(pc.equal(table.column("snapshot"), pc.max(table.column("snapshot"))))
+        number, versions, digest = newest.to_pylist()[0].values()
+        return number, dict(versions), digest
 
     def rows(self) -> list[dict[str, Any]]:
         """Every snapshot in order, as rows of the table `snapshots`."""
@@ -109,12 +117,29 @@ class History:
             row["table_versions"] = dict(row["table_versions"])
         return sorted(rows, key=lambda row: row["snapshot"])
 
-    def is_readable(self, row: Mapping[str, Any]) -> bool:
-        """Whether the tables of a snapshot still have all of their files."""
-        return not any(self._missing(name, version) for name, version in row["table_versions"].items())
+    def is_readable(self, versions: Mapping[str, int]) -> bool:
+        """Whether these versions of the tables still have all of their files."""
+        self._looked_up.clear()
+        return self._is_readable(versions)
+
+    def are_readable(self, states: Iterable[Mapping[str, int]]) -> list[bool]:
+        """The same for many states; a version is looked up once."""
+        self._looked_up.clear()
+        return [self._is_readable(versions) for versions in states]
+
+    def _is_readable(self, versions: Mapping[str, int]) -> bool:
+        for key in versions.items():
+            if key not in self._looked_up:
+                self._looked_up[key] = self._missing(*key)
+            if self._looked_up[key]:
+                return False
+        return True
 
     def _missing(self, name: str, version: int) -> bool:
         from pathlib import Path
+
+        if name not in self._tables:
+            return True
 
         try:
             files = self._tables[name].snapshot(version).files

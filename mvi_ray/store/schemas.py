@@ -233,7 +233,6 @@ FEATURE_STATISTICS = TableSpec(
         "minimum": (_REAL, "of the finite values"),
         "maximum": (_REAL, "of the finite values"),
         "fingerprint": (_TEXT, "equal for features that are equal in every VOI (hexadecimal)"),
-        "state": (_TEXT, "SHA-256 of the names of the files that were summed up"),
     },
     ("family", "feature_set_id", "phase", "region", "reader", "image_type", "feature"),
 )

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mvi_ray.store.store import Store
 
 _READ = ("cr", "dlr", "images", "imported", "masks")
+# Property of the table: which rows it was made from. Without any row there are no statistics
+# that could say it.
+_STATE_KEY = "mvi.statisticsOf"
 _GROUP = ("feature_set_id", "reader", "image_type")
 _VOI = ("patient_id", "session", "lesion")
 _OF_MASKS_NOW = """SEMI JOIN raw.current_masks AS m
@@ -53,10 +56,10 @@ _SOURCES = (
 
 def is_current(store: Store) -> bool:
     """Whether the statistics are of the rows that are stored now."""
-    known = set(store.tables["feature_statistics"].read(["state"]).column(0).to_pylist())
-    if known:
-        return known == {_state(store)}
-    return not any(store.tables[name].exists for name in ("cr", "dlr", "imported"))
+    table = store.tables["feature_statistics"]
+    if not table.exists:
+        return not any(store.tables[name].exists for name in ("cr", "dlr", "imported"))
+    return table.open().metadata().configuration.get(_STATE_KEY) == _state(store)
 
 
 def refresh_statistics(store: Store) -> None:
@@ -75,12 +78,14 @@ def refresh_statistics(store: Store) -> None:
             sql = Template(text).safe_substitute({name: getattr(source, name) for name in _Source.__slots__})
             for phase, region in _places(connection, source.table):
                 found = connection.sql(sql, params={"phase": phase, "region": region}).to_arrow_table()
-                rows.extend(
-                    {**one, "phase": phase, "region": region, "state": state} for one in _groups(found)
-                )
+                rows.extend({**one, "phase": phase, "region": region} for one in _groups(found))
     made = pa.Table.from_pylist(rows, schema=FEATURE_STATISTICS.schema)
     keys = [(name, "ascending") for name in FEATURE_STATISTICS.keys]
-    store.tables["feature_statistics"].replace_all(made.sort_by(keys))
+    table = store.tables["feature_statistics"]
+    table.replace_all(made.sort_by(keys))
+    table.commit(
+        lambda: table.open().alter.set_table_properties({_STATE_KEY: state}, raise_if_not_exists=False)
+    )
 
 
 def _places(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
@@ -97,6 +102,8 @@ def _state(store: Store) -> str:
 
 def _groups(table: pa.Table) -> Iterator[dict[str, Any]]:
     """Statistics of each feature of each feature set, reader and image type."""
+    if not table.num_rows:
+        return
     table = table.sort_by([(name, "ascending") for name in (*_GROUP, *_VOI)])
     keys = list(zip(*(table.column(name).to_pylist() for name in _GROUP), strict=True))
     starts = [at for at, key in enumerate(keys) if at == 0 or key != keys[at - 1]]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mvi_ray.errors import QueryError, StoreError
+from mvi_ray.errors import QueryError, StoreBusyError, StoreError
 from mvi_ray.store.catalog import publish_catalog
 from mvi_ray.store.history import History
 from mvi_ray.store.interrupt import interruptible
@@ -121,7 +121,7 @@ class Store:
         The lock ends with its process, also when that is killed.
 
         Raises:
-            StoreError: another command holds it.
+            StoreBusyError: another command holds it.
         """
         from filelock import FileLock, Timeout
 
@@ -130,7 +130,7 @@ class Store:
         try:
             lock.acquire()
         except Timeout:
-            raise StoreError(
+            raise StoreBusyError(
                 f"another mvi command is writing to this store; wait for it to end before `mvi {verb}`"
             ) from None
         try:

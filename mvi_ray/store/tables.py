@@ -24,8 +24,8 @@ _ATTEMPTS = 16
 _LONGEST_WAIT_S = 3.0
 # Every writer takes the next number under this name, so that of two at once one must look again.
 _TURN = "mvi.write"
-# Delta's own default; a reader that holds an older catalog has this long to finish.
-RETENTION_HOURS = 168
+# Delta would drop entries of the log after 30 days, and with them what a training pinned.
+_KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
 # Rows that are read together: in a sorted file of `cr` about 200 VOIs.
 _ROW_GROUP = 4096
 # Length at which Delta may have cut a bound in its log.
@@ -130,6 +130,7 @@ class Table:
                 # would write values of patients into the log. Columns that are folders do not count.
                 "delta.dataSkippingNumIndexedCols": str(len(self.spec.keys) - len(self.spec.partition_by)),
                 _VERSION_KEY: SCHEMA_VERSION,
+                **_KEEP_LOG,
             },
             raise_if_key_not_exists=False,
         )
@@ -267,6 +268,9 @@ class Table:
         """Add the columns that this version of the program knows and the table does not."""
         from deltalake import Schema
 
+        configuration = table.metadata().configuration
+        if any(configuration.get(key) != value for key, value in _KEEP_LOG.items()):
+            table.alter.set_table_properties(dict(_KEEP_LOG), raise_if_not_exists=False)
         have = {field.name for field in table.schema().fields}
         fresh = [name for name in self.spec.columns if name not in have]
         if fresh:

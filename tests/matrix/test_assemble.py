@@ -133,3 +133,21 @@ def test_other_sessions_are_not_mixed_in(written: WrittenProject, code: Callable
     written.write()
     matrix = _assemble(written, "CR").matrix
     assert matrix.values[0, 0] == code("AP", "intratumoral", "original", "shape_Elongation")
+
+
+def test_a_mean_of_lesions_has_the_same_digits_each_time(written: WrittenProject) -> None:
+    """Sums in another order differ in the last digit; five lesions lie in five files."""
+    for number, shift in enumerate((0.1, 1e8, -1e8, 0.3, 1e-3), start=1):
+        for phase in ("AP", "PP"):
+            for region in ("intratumoral", "peritumoral"):
+                written.voi("P1", phase, region, lesion=str(number), shift=shift)
+        written.write()
+    written.clinical([{"patient_id": "P1", "mvi": 1, "centre": "A", "age": 50.0, "sex": "male"}])
+    study = written.project.study
+    mean = study.model_copy(update={"models": study.models.model_copy(update={"lesions": "mean"})})
+    cohorts = read_cohorts(written.project.store, mean)
+    found = {
+        assemble(written.project.store, mean, "both", cohorts, IMAGES).matrix.values.tobytes()
+        for _ in range(8)
+    }
+    assert len(found) == 1

@@ -84,6 +84,36 @@ def test_what_a_training_pinned_stays_readable(edited):
         edited.sql(query, as_of=str(gone[0].snapshot))
 
 
+def test_what_a_training_at_work_reads_stays_too(edited):
+    """Its directory bears a dot until it ends."""
+    run = edited.runs / ".20260101T000000Z-abcdef"
+    run.mkdir(parents=True)
+    old = edited.store.history.find("4")
+    write_pin(run, old)
+    edited.gc(keep_days=0)
+    assert edited.store.history.is_readable(old.versions)
+
+
+def test_a_training_that_never_ended_goes_after_a_day(edited):
+    """A kill left it."""
+    run = edited.runs / ".20260101T000000Z-abcdef"
+    run.mkdir(parents=True)
+    (run / "matrix").write_bytes(b"half")
+    assert edited.gc().counts["leftovers"] == 0
+    _old(run)
+    assert edited.gc().counts["leftovers"] == 1
+    assert not run.exists()
+
+
+def test_a_run_whose_state_is_gone_is_told(edited):
+    """It pins nothing any more."""
+    run = edited.runs / "20260101T000000Z-abcdef"
+    run.mkdir(parents=True)
+    old = edited.store.history.find("3")
+    write_pin(run, Moment({**old.versions, "cr": 999}, old.study))
+    assert edited.gc().kept == (f"nothing of what {run.name} read: files of that state are gone already",)
+
+
 def test_orphan_volumes_go_when_they_are_old_enough(extracted):
     """An image that a new one replaced belongs to no row; those in use stay."""
     project = extracted.open()

@@ -163,6 +163,32 @@ def test_a_killed_import_leaves_the_table_before_it_current(
     assert [v for _, _, v in _values(project)] == [5, 6, 7, 8]
 
 
+def test_a_first_import_that_was_killed_is_not_shown(
+    written: WrittenProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of a table is none; the next call completes it."""
+    project = written.project
+    monkeypatch.setattr(importing, "_VALUES", 2)
+    write, written_so_far = Table.write_arrow, []
+
+    def killed(table: Table, data: object) -> None:
+        if table.spec.name == "imported":
+            written_so_far.append(data)
+            if len(written_so_far) == 2:
+                raise KeyboardInterrupt
+        write(table, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Table, "write_arrow", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _import(project, "ID,a,b", "P1,5,6", "P2,7,8")
+    project.publish()
+    assert project.sql("SELECT count(*) AS n FROM imported_all").to_pylist() == [{"n": 1}]
+    assert _values(project) == []
+    _import(project, "ID,a,b", "P1,5,6", "P2,7,8")
+    assert [v for _, _, v in _values(project)] == [5, 6, 7, 8]
+
+
 def test_patients_that_the_store_does_not_know_come_in_and_are_told(written: WrittenProject) -> None:
     """Cohort predicates see them, without a centre; those that are known keep theirs."""
     project = written.project

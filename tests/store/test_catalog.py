@@ -229,6 +229,35 @@ def test_the_view_clinical_has_the_columns_of_the_table(store, study):
     assert store.query("FROM clinical").column_names == ["patient_id", "mvi"]
 
 
+def test_a_clinical_column_is_not_explained_by_a_name_it_shares(store, study):
+    """`mean` is a column of the statistics, and may be a variable of a study."""
+    import pyarrow as pa
+
+    store.tables["clinical"].replace_all(pa.table({"patient_id": ["P1"], "mean": [1.0]}))
+    store.publish(study)
+    query = (
+        "SELECT comment FROM duckdb_columns() "
+        "WHERE schema_name = 'main' AND table_name = 'clinical' AND column_name = 'mean'"
+    )
+    assert store.query(query).to_pylist() == [{"comment": "clinical variable that the study declares"}]
+
+
+def test_every_table_and_column_has_a_comment(filled, study):
+    """What users see in the schema `main`."""
+    filled.publish(study)
+    query = (
+        "SELECT table_name, column_name FROM duckdb_columns() "
+        "WHERE NOT internal AND schema_name = 'main' AND coalesce(comment, '') = ''"
+    )
+    assert filled.query(query).to_pylist() == []
+    for function, column in (("duckdb_views", "view_name"), ("duckdb_tables", "table_name")):
+        query = (
+            f"SELECT {column} FROM {function}() "
+            "WHERE NOT internal AND schema_name = 'main' AND coalesce(comment, '') = ''"
+        )
+        assert filled.query(query).to_pylist() == []
+
+
 def test_publishing_leaves_no_file_beside_the_catalog(filled, study):
     """It is written aside and renamed, so readers see the old one or the new one."""
     filled.publish(study)

@@ -110,7 +110,7 @@ def test_a_state_whose_files_are_gone_is_refused_in_words(grown, study, tmp_path
     assert _values(grown, "1", tmp_path) == [("P1", 1.0)]
     with pytest.raises(StoreError, match="files of cr were removed by `mvi store gc` or `erase`"):
         _values(grown, "2", tmp_path)
-    readable = [grown.history.is_readable(row) for row in grown.history.rows()]
+    readable = grown.history.are_readable(row["table_versions"] for row in grown.history.rows())
     assert readable == [True, False, False, True]
 
 

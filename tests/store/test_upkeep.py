@@ -67,6 +67,27 @@ def test_a_vacuum_removes_what_was_replaced_and_nothing_else(cr):
     assert len(_patients(cr)) == 20
 
 
+def test_entries_of_the_log_are_kept_for_as_long_as_somebody_pins_them(cr, rows):
+    """Delta itself would drop those of 30 days ago at its next checkpoint."""
+    import os
+    import time
+
+    from mvi_ray.store.schemas import PATIENTS
+    from mvi_ray.store.tables import now
+
+    table = Table(cr.folder.parent / "patients", PATIENTS)
+    for number in range(3):
+        table.write([{"patient_id": f"P{number}", "ingested_at": now()}])
+    long_ago = time.time() - 40 * 86_400
+    for path in (table.folder / "_delta_log").glob("*.json"):
+        os.utime(path, (long_ago, long_ago))
+    for number in range(3, 104):
+        table.write([{"patient_id": f"P{number}", "ingested_at": now()}])
+    assert list((table.folder / "_delta_log").glob("*.checkpoint.parquet"))
+    assert len(table.snapshot(2).files) == 2
+    assert dead_files(table, 0, keep_versions=[2]) == []
+
+
 def test_a_file_that_belongs_to_no_version_is_dead(cr):
     """A kill may leave one."""
     stray = Path(cr.files()[0]).parent / "part-00000-stray.parquet"

@@ -1,7 +1,7 @@
 -- The lesions that stand for a patient: all of them, or the one with the largest mean volume
 -- over the phases (the first by name when two are equal).
 WITH sizes AS (
-    SELECT patient_id, lesion, avg(volume_mm3) AS volume_mm3
+    SELECT patient_id, lesion, avg(volume_mm3 ORDER BY phase) AS volume_mm3
     FROM raw.current_masks
     WHERE session = $session AND region = $drawn
         AND phase IN $phases

@@ -4,7 +4,7 @@ ${chosen}
 ),
 long AS (
     SELECT
-        patient_id, phase, region,
+        patient_id, phase, region, lesion,
         generate_subscripts(CAST(embedding AS FLOAT[]), 1) AS position,
         CAST(unnest(CAST(embedding AS FLOAT[])) AS DOUBLE) AS value
     FROM dlr
@@ -14,7 +14,7 @@ long AS (
         AND region IN $regions
 ),
 means AS (
-    SELECT patient_id, phase, region, position, avg(value) AS value
+    SELECT patient_id, phase, region, position, avg(value ORDER BY lesion) AS value
     FROM long
     GROUP BY patient_id, phase, region, position
 )

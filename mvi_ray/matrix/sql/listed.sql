@@ -15,10 +15,10 @@ unmeasured AS (
     QUALIFY $lesions = 'mean' OR lesion = min(lesion) OVER (PARTITION BY patient_id)
 ),
 long AS (
-    SELECT patient_id, unnest(feature_names) AS name, unnest(feature_values) AS value
+    SELECT patient_id, lesion, unnest(feature_names) AS name, unnest(feature_values) AS value
     FROM listed
     SEMI JOIN (FROM chosen UNION FROM unmeasured) USING (patient_id, lesion)
 )
-SELECT patient_id AS line, name, avg(value) AS value
+SELECT patient_id AS line, name, avg(value ORDER BY lesion) AS value
 FROM long
 GROUP BY patient_id, name

@@ -17,7 +17,7 @@ FROM raw.feature_sets AS s;
 
 CREATE VIEW feature_statistics AS
 SELECT
-    s.* EXCLUDE (state),
+    s.*,
     s.feature_set_id IN (SELECT feature_set_id FROM raw.current_feature_sets) AS is_current
 FROM raw.feature_statistics AS s;
 
