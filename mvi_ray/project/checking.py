@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from mvi_ray.project.project import Project
 
+# Rows that one commit removes: a condition grows with each, and Delta takes longer over a long one.
+_AT_ONCE = 300
+
 
 @dataclass(frozen=True, slots=True)
 class CheckSummary:
@@ -149,5 +152,5 @@ def _mend(project: Project, finding: Finding) -> None:
     elif finding.repair == "duplicates":
         keep_newest(table, finding.keys)
     else:
-        for key in finding.keys:
-            table.delete(key)
+        for start in range(0, len(finding.keys), _AT_ONCE):
+            table.delete(*finding.keys[start : start + _AT_ONCE])

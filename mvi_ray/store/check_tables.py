@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mvi_ray.errors import StoreError
 from mvi_ray.features import CR_FEATURES, DLR_VALUES, INTENSITY_FEATURES, SHAPE_FEATURES
+from mvi_ray.store.clauses import reading
 from mvi_ray.store.finding import Finding
 from mvi_ray.store.tables import is_parquet
 
@@ -54,14 +54,12 @@ def check_keys(store: Store) -> Iterator[Finding]:
 
 
 def check_values(store: Store) -> Iterator[Finding]:
-    """Values are finite, or NaN as the engine returned it, or NULL where nothing is defined."""
-    infinite = " OR ".join(f"isinf({name})" for name in CR_FEATURES)
+    """Values are as the engine returned them, or NULL where nothing is defined."""
     absent = " OR ".join(f"{name} IS NULL" for name in INTENSITY_FEATURES)
     shape_absent = " OR ".join(f"{name} IS NULL" for name in SHAPE_FEATURES)
     shape_there = " OR ".join(f"{name} IS NOT NULL" for name in SHAPE_FEATURES)
     finite = "list_bool_and(list_transform(embedding, lambda x: isfinite(x)))"
     wrong = (
-        ("cr", f"({infinite})", "hold infinite values"),
         ("cr", f"({absent})", "lack values that are always defined"),
         ("cr", f"image_type = 'original' AND ({shape_absent})", "of the original image lack shape"),
         ("cr", f"image_type != 'original' AND ({shape_there})", "hold shape beside the original image"),
@@ -91,11 +89,20 @@ def check_values(store: Store) -> Iterator[Finding]:
                 tuple(rows),
                 "rows",
             )
-    yield from _not_a_number(store.tables["cr"])
+    # To remove them would never end: the engine returns them again.
+    for test, word, way_out in (
+        ("isnan", "NaN", "the engine returned them; models impute them inside the folds"),
+        (
+            "isinf",
+            "infinite",
+            "the engine returned them; look at these images, or leave that image type out of the study",
+        ),
+    ):
+        yield from _not_finite(store.tables["cr"], test, word, way_out)
 
 
-def _not_a_number(cr: Table) -> Iterator[Finding]:
-    counts = ", ".join(f"count(*) FILTER (isnan({name})) AS {name}" for name in CR_FEATURES)
+def _not_finite(cr: Table, test: str, word: str, way_out: str) -> Iterator[Finding]:
+    counts = ", ".join(f"count(*) FILTER ({test}({name})) AS {name}" for name in CR_FEATURES)
     rows = _rows(cr, f"SELECT {counts} FROM rows")  # noqa: S608
     found = {name: count for name, count in rows[0].items() if count} if rows else {}
     if found:
@@ -104,8 +111,8 @@ def _not_a_number(cr: Table) -> Iterator[Finding]:
         yield Finding(
             "values",
             "note",
-            f"table cr: {sum(found.values())} values of {len(found)} features are NaN ({shown})",
-            "the engine returned them; models impute them inside the folds",
+            f"table cr: {sum(found.values())} values of {len(found)} features are {word} ({shown})",
+            way_out,
             "cr",
         )
 
@@ -151,14 +158,8 @@ def _rows(table: Table, sql: str) -> list[dict[str, Any]]:
     files = table.files()
     if not files:
         return []
-    with duckdb.connect() as connection:
+    with reading(table.spec.name), duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"CREATE VIEW rows AS {table.scan(files)}")
-        try:
-            found: list[dict[str, Any]] = connection.sql(sql).to_arrow_table().to_pylist()
-        except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
-            raise StoreError(
-                f"table {table.spec.name} cannot be read ({reason}); run `mvi store check --repair`"
-            ) from None
+        found: list[dict[str, Any]] = connection.sql(sql).to_arrow_table().to_pylist()
     return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mvi_ray.errors import StoreError
+from mvi_ray.store.clauses import condition, reading
 from mvi_ray.store.schemas import SCHEMA_VERSION, TableSpec
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ class Table:
             return False
         keys = ", ".join(self.spec.keys)
         first = self.spec.keys[0]
-        with duckdb.connect() as connection:
+        with reading(self.spec.name), duckdb.connect() as connection:
             connection.register("fresh", data.select(list(self.spec.keys)))
             # The range of the first key skips row groups before the join.
             low, high = f"(SELECT min({first}) FROM fresh)", f"(SELECT max({first}) FROM fresh)"  # noqa: S608
@@ -290,26 +291,21 @@ class Table:
 
         self.commit(overwrite)
 
-    def delete(self, where: Mapping[str, Any]) -> None:
-        """Delete rows whose columns have the given values."""
+    def delete(self, *where: Mapping[str, Any]) -> None:
+        """Delete rows whose columns have the given values, those of any of several mappings in one commit."""
         if not self.exists:
             return
-        terms = []
-        for column, value in where.items():
+        for column in {column: None for one in where for column in one}:
             if column not in self.spec.columns:
                 raise StoreError(f"table {self.spec.name} has no column {column!r}")
-            values = [value] if isinstance(value, str | int) else list(value)
-            if not values:
-                return
-            # Delta takes predicates as text only; a doubled quote is all that ends a literal.
-            quoted = ", ".join(
-                str(v) if isinstance(v, int) else "'" + v.replace("'", "''") + "'" for v in values
-            )
-            terms.append(f"{column} IN ({quoted})")
-        self.commit(lambda: self.open().delete(" AND ".join(terms)))
+        # An empty list of values matches no row.
+        some = [one for one in where if all(isinstance(v, str | int) or v for v in one.values())]
+        either = " OR ".join(f"({condition(one)})" for one in some if one)
+        if either:
+            self.commit(lambda: self.open().delete(either, writer_properties=writer_properties()))
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The live rows as an Arrow table."""
+        """The live rows as an Arrow table; a StoreError when a file is missing or damaged."""
         import duckdb
 
         files = self.files()
@@ -318,7 +314,7 @@ class Table:
             return empty if columns is None else empty.select(list(columns))
         chosen = "*" if columns is None else ", ".join(f'"{c}"' for c in columns)
         # Reading through DuckDB: deltalake's own reader aborted the interpreter at exit.
-        with duckdb.connect() as connection:
+        with reading(self.spec.name), duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             return connection.sql(f"SELECT {chosen} FROM ({self.scan(files)})").to_arrow_table()  # noqa: S608
 
@@ -358,15 +354,24 @@ def writer_properties() -> WriterProperties:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is there, and begins and ends as Parquet does."""
+    """Whether a file is there, and begins and ends as Parquet does.
+
+    Raises:
+        StoreError: the file cannot be opened or read, so nobody knows.
+    """
     mark = b"PAR1"
     try:
         with path.open("rb") as file:
-            first = file.read(4)
-            file.seek(-4, 2)
+            first, size = file.read(4), file.seek(0, 2)
+            file.seek(max(size - 4, 4))
             return first == mark == file.read(4)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError as error:
+        raise StoreError(
+            f"file {path.name} of the store cannot be read ({error.strerror}); "
+            "check its permissions and the disk, then try again"
+        ) from None
 
 
 def check_schema_version(found: str | None, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -10,12 +11,13 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from mvi_ray.errors import StoreError
-from mvi_ray.store.tables import is_parquet, writer_properties
+from mvi_ray.store.clauses import condition, reading
+from mvi_ray.store.tables import Table, is_parquet, writer_properties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mvi_ray.store.tables import Table
+    from deltalake import DeltaTable
 
 
 def compact(table: Table, more_than: int = 1) -> None:
@@ -90,19 +92,65 @@ def _is_in_log(table: Table, version: int) -> bool:
 
 
 def forget_broken_files(table: Table) -> None:
-    """Take files out of the table that are missing or are no Parquet files; their rows are lost."""
-    for path in map(Path, table.files()):
-        if path.exists() and not is_parquet(path):
-            path.unlink()
+    """Take files out of the table that are missing or are no Parquet files; their rows are lost.
+
+    Raises:
+        StoreError: a file cannot be read; nothing was removed then.
+    """
+    # All are read before one goes: an error that holds for one file may hold for all.
+    for path in [path for path in map(Path, table.files()) if not is_parquet(path)]:
+        path.unlink(missing_ok=True)
     table.commit(lambda: table.open().repair())
 
 
 def keep_newest(table: Table, keys: Sequence[Mapping[str, Any]]) -> None:
-    """Of rows that share one of the keys keep the one made last."""
-    times = [name for name, (kind, _) in table.spec.columns.items() if pa.types.is_timestamp(kind)]
-    rows = table.read().to_pylist()
-    for key in keys:
-        own = [row for row in rows if all(row[name] == value for name, value in key.items())]
-        own.sort(key=lambda row: [(row[name] is not None, str(row[name])) for name in times])
-        table.delete(key)
-        table.write(own[-1:])
+    """Of rows that share one of the keys keep the one made last, in one commit.
+
+    The times in the table's columns decide; where they say nothing, the file that was written last.
+
+    Args:
+        table: which one.
+        keys: values of the key columns.
+
+    Raises:
+        StoreError: the table is damaged, or the disk refuses it.
+    """
+    names = dict.fromkeys((table.spec.keys[0], *table.spec.partition_by))
+    # More rows than those that stand twice, yet a short condition, which skips files and folders.
+    where = condition({name: sorted({key[name] for key in keys}) for name in names})
+
+    def overwrite() -> None:
+        from deltalake import write_deltalake
+
+        opened = table.open()
+        write_deltalake(
+            opened,
+            _newest(table, opened, where),
+            mode="overwrite",
+            predicate=where,
+            writer_properties=writer_properties(),
+        )
+
+    if keys:
+        table.commit(overwrite)
+
+
+def _newest(table: Table, opened: DeltaTable, where: str) -> pa.Table:
+    """One row for each key that the condition covers, with all columns that the table has."""
+    import duckdb
+
+    schema = pa.schema(opened.schema().to_arrow())
+    own = Table(table.folder, replace(table.spec, columns={f.name: (f.type, "") for f in schema}))
+    added = pa.table(opened.get_add_actions()).sort_by([("modification_time", "ascending")])
+    files = [str(table.folder / path) for path in added.column("path").to_pylist()]
+    keys = ", ".join(table.spec.keys)
+    times = "".join(f'"{f.name}" DESC NULLS LAST, ' for f in schema if pa.types.is_timestamp(f.type))
+    with reading(table.spec.name), duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        found = connection.sql(
+            f"SELECT * EXCLUDE (mvi_place) FROM (SELECT *, row_number() OVER () AS mvi_place "  # noqa: S608
+            f"FROM ({own.scan(files)}) WHERE {where}) "
+            f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {times}mvi_place DESC) = 1 "
+            f"ORDER BY {keys}"
+        ).to_arrow_table()
+    return found.select(schema.names).cast(schema)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
@@ -70,20 +72,67 @@ def test_a_missing_mask_is_found(project):
     assert "masks are missing or were changed, of 1 patients" in _what(project.check(), "volumes")[0]
 
 
+@pytest.mark.parametrize("kind", ["images", "masks"])
+@pytest.mark.parametrize("damage", ["no folder", "empty folder", "unreadable"])
+def test_a_folder_that_is_not_mounted_costs_no_entry(project, kind, damage):
+    """`--repair` leaves the table alone, and all is well when the folder is back."""
+    table, folder = project.store.tables[kind], project.store.root / kind
+    rows = table.read().num_rows
+    aside = folder.rename(folder.with_name("aside"))
+    if damage == "empty folder":
+        folder.mkdir()
+    elif damage == "unreadable":
+        folder.symlink_to(folder)
+    found = project.check(repair=True)
+    (finding,) = (one for one in found.findings if one.check == "volumes")
+    assert f"{rows} of {rows} {kind} cannot be opened, of 2 patients" in finding.what
+    assert finding.what.endswith(f"the folder store/{kind} seems to be absent or unreadable")
+    assert finding.way_out.startswith("mount or restore it and check again")
+    assert (found.errors, found.repaired, table.read().num_rows) == (1, (), rows)
+    if damage == "empty folder":
+        folder.rmdir()
+    folder.unlink(missing_ok=True)
+    aside.rename(folder)
+    assert project.check().findings == ()
+
+
+def test_one_file_that_cannot_be_opened_costs_no_entry(project):
+    """A missing one would; of this one nobody knows what it holds."""
+    table = project.store.tables["images"]
+    path = project.store.root / table.read(["path"]).column(0)[0].as_py()
+    path.unlink()
+    path.symlink_to(path)
+    found = project.check(repair=True)
+    assert (found.errors, found.repaired, table.read().num_rows) == (1, (), 4)
+
+
+def test_many_changed_files_are_taken_out(project):
+    """They can be read, so it is they that are wrong, not the disk."""
+    table = project.store.tables["images"]
+    for name in table.read(["path"]).column(0).to_pylist():
+        (project.store.root / name).write_bytes(b"no image")
+    assert project.check(repair=True).errors == 0
+    assert table.read().num_rows == 0
+
+
 def test_rows_that_stand_twice_are_found_and_joined(project):
-    """No view ever shows a row twice after that."""
+    """No view ever shows a row twice after that; the one computed last stays."""
     table, row = _first(project, "cr")
-    write_deltalake(table.open(), row, mode="append")
+    rows = table.read().num_rows
+    (older,) = row.to_pylist()
+    older = {**older, "glcm_Contrast": -1.0, "computed_at": older["computed_at"] - timedelta(days=1)}
+    write_deltalake(table.open(), pa.Table.from_pylist([older], schema=table.spec.schema), mode="append")
     assert _what(project.check(volumes=False), "keys") == ["table cr: 1 keys stand more than once"]
     assert project.check(repair=True, volumes=False).errors == 0
     assert project.check(volumes=False).findings == ()
     assert _complete(project)
+    assert table.read().num_rows == rows
+    assert -1.0 not in table.read(["glcm_Contrast"]).column(0).to_pylist()
 
 
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [
-        ("glcm_Contrast", float("inf"), "table cr: 1 rows hold infinite values"),
         ("glcm_Contrast", None, "table cr: 1 rows lack values that are always defined"),
         ("shape_Sphericity", None, "table cr: 1 rows of the original image lack shape"),
     ],
@@ -103,14 +152,23 @@ def test_values_that_nothing_explains_are_found_and_computed_again(project, extr
     assert again.select(columns).sort_by(keys).equals(good.select(columns).sort_by(keys))
 
 
-def test_nan_is_explained_and_told(project):
-    """The engine returns it; it is no damage."""
+def test_nan_and_infinity_are_explained_and_told(project):
+    """The engine returns them, and would again: they are no damage, and `--repair` leaves them."""
     table = project.store.tables["cr"]
-    row = table.read().to_pylist()[0]
-    table.write([{**row, "glcm_Contrast": float("nan")}])
-    found = project.check(volumes=False)
-    assert found.errors == 0
-    assert "table cr: 1 values of 1 features are NaN (glcm_Contrast 1)" in _what(found)
+    first, second = table.read().to_pylist()[:2]
+    table.write(
+        [
+            {**first, "glcm_Contrast": float("nan")},
+            {**second, "glcm_Contrast": float("inf"), "glcm_Idm": float("-inf")},
+        ]
+    )
+    rows = table.read().num_rows
+    found = project.check(volumes=False, repair=True)
+    assert (found.errors, table.read().num_rows) == (0, rows)
+    assert _what(found, "values") == [
+        "table cr: 1 values of 1 features are NaN (glcm_Contrast 1)",
+        "table cr: 2 values of 2 features are infinite (glcm_Contrast 1, glcm_Idm 1)",
+    ]
 
 
 def test_an_embedding_of_the_wrong_length_is_found(project):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import resource
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
 from mvi_ray.errors import StoreError
 from mvi_ray.store.schemas import CR, PATIENTS, SCHEMA_VERSION, TABLES
-from mvi_ray.store.tables import Table, now
+from mvi_ray.store.tables import Table, is_parquet, now
 from mvi_ray.store.upkeep import compact
 
 _WRITER = """
@@ -161,10 +166,23 @@ def test_deleting_needs_every_column_to_match(cr, rows):
     ]
 
 
+def test_several_conditions_are_one_commit(cr, rows):
+    """A row goes when one of them holds; small row groups stay."""
+    cr.write([rows.cr(patient_id=f"P{n}", phase=f) for n in range(5000) for f in ("AP", "PP")])
+    version = cr.log_version
+    cr.delete({"patient_id": "P1", "phase": "AP"}, {"patient_id": ["P2", "P3"]}, {"patient_id": []})
+    assert cr.log_version == version + 1
+    found = {(r["patient_id"], r["phase"]) for r in cr.read(["patient_id", "phase"]).to_pylist()}
+    assert len(found) == 9995
+    assert found & {(p, f) for p in ("P1", "P2", "P3") for f in ("AP", "PP")} == {("P1", "PP")}
+    assert all(pq.ParquetFile(path).metadata.num_row_groups == 2 for path in cr.files())
+
+
 def test_deleting_nothing_deletes_nothing(patients):
     """An empty list of values matches no row."""
     _write(patients, "P1")
     patients.delete({"patient_id": []})
+    patients.delete()
     assert _names(patients) == ["P1"]
 
 
@@ -298,3 +316,46 @@ def test_a_stored_key_is_found_whatever_its_text(cr, rows, name):
     assert sorted(tuple(row.values()) for row in found) == sorted(
         [(name, 2.0), ("M", 2.0), ("Z" + name, 2.0)]
     )
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut off"])
+def test_a_broken_file_is_told_in_words(cr, rows, damage):
+    """To those who read, and to those who look for a key before they write."""
+    cr.write([rows.cr(1.0)])
+    path = Path(cr.files()[0])
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-8])
+    words = r"table cr cannot be read \(.*\); run `mvi store check --repair`"
+    with pytest.raises(StoreError, match=words):
+        cr.read()
+    with pytest.raises(StoreError, match=words):
+        cr.write([rows.cr(2.0)])
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1AR1", b"PAR1 and more", b"more and PAR1"])
+def test_a_file_without_both_marks_is_no_parquet(tmp_path, content):
+    """Nor is one that is not there."""
+    path = tmp_path / "x.parquet"
+    assert not is_parquet(path)
+    path.write_bytes(content)
+    assert not is_parquet(path)
+    path.write_bytes(b"PAR1" + content + b"PAR1")
+    assert is_parquet(path)
+
+
+def test_a_file_that_cannot_be_opened_is_not_judged(cr, rows):
+    """Here the process may open no more files; the file itself is sound."""
+    cr.write([rows.cr(1.0)])
+    path = Path(cr.files()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        with pytest.raises(StoreError, match=f"{os.strerror(errno.EMFILE)}.*; check its permissions and"):
+            is_parquet(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert is_parquet(path)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
-from mvi_ray.store.schemas import CR
+from mvi_ray.errors import StoreError
+from mvi_ray.store.schemas import CLINICAL, CR, SCHEMA_VERSION
 from mvi_ray.store.tables import Table
 from mvi_ray.store.upkeep import compact, dead_files, forget_broken_files, keep_newest, vacuum
 
@@ -107,22 +112,102 @@ def test_broken_files_are_taken_out_of_the_table(cr, damage):
     assert len(_patients(cr)) == 19
 
 
+def test_a_file_that_cannot_be_read_is_not_removed(cr):
+    """Whether its rows are sound nobody knows, so no other file goes either."""
+    damaged, unreadable = map(Path, cr.files()[:2])
+    damaged.write_bytes(b"half of")
+    aside = unreadable.rename(unreadable.with_suffix(".aside"))
+    unreadable.symlink_to(unreadable)
+    version = cr.log_version
+    with pytest.raises(StoreError, match=r"cannot be read \(.*\); check its permissions and the disk"):
+        forget_broken_files(cr)
+    assert (cr.log_version, damaged.exists()) == (version, True)
+    aside.replace(unreadable)
+    forget_broken_files(cr)
+    assert len(_patients(cr)) == 19
+
+
+def _append(table, rows, schema):
+    write_deltalake(table.open(), pa.Table.from_pylist(rows, schema=schema), mode="append")
+
+
+def _made(rows, value, day, **changes):
+    at = None if day is None else datetime(2026, 1, day, tzinfo=UTC)
+    return {**rows.cr(value, **changes), "computed_at": at}
+
+
+def _key(row, spec):
+    return {name: row[name] for name in spec.keys}
+
+
+def _values(table):
+    found = table.read(["patient_id", "phase", "glcm_Contrast"]).to_pylist()
+    return sorted((r["patient_id"], r["phase"], r["glcm_Contrast"]) for r in found)
+
+
 def test_of_rows_with_one_key_the_newest_is_kept(cr, rows):
-    """Whoever wrote them both."""
-    from datetime import UTC, datetime
+    """Whoever wrote them both; one without a time is older than any with one."""
+    before = dict(((p, f), v) for p, f, v in _values(cr))
+    twice = [_made(rows, float(day), day, patient_id="P0") for day in (12, 13, 11)]
+    odd = [_made(rows, float(day), day, patient_id="P5", phase="PP") for day in (22, 21)]
+    _append(cr, [*twice, *odd, _made(rows, 5.0, None, patient_id="P0")], CR.schema)
+    keep_newest(cr, [_key(row, CR) for row in (twice[0], odd[0])])
+    after = {**before, ("P0", "AP"): 13.0, ("P5", "PP"): 22.0}
+    assert _values(cr) == sorted((p, f, v) for (p, f), v in after.items())
 
-    import pyarrow as pa
-    from deltalake import write_deltalake
 
-    twice = [
-        {**rows.cr(float(day), patient_id="P0"), "computed_at": datetime(2026, 1, day, tzinfo=UTC)}
-        for day in (2, 3, 1)
-    ]
-    write_deltalake(cr.open(), pa.Table.from_pylist(twice, schema=CR.schema), mode="append")
-    key = {name: twice[0][name] for name in CR.keys}
-    keep_newest(cr, [key])
-    found = [
-        r for r in cr.read(["patient_id", "phase", "glcm_Contrast"]).to_pylist() if r["patient_id"] == "P0"
-    ]
-    assert sorted((r["phase"], r["glcm_Contrast"]) for r in found) == [("AP", 3.0), ("PP", 0.0)]
-    assert len(_patients(cr)) == 20
+def test_keeping_the_newest_is_one_commit(cr, rows):
+    """A kill finds the table before it or after it, never without the row."""
+    keys = []
+    for number in range(8):
+        twice = [_made(rows, 1.0, day, patient_id=f"P{number}") for day in (1, 2)]
+        _append(cr, twice, CR.schema)
+        keys.append(_key(twice[0], CR))
+    version = cr.log_version
+    files = set(cr.files())
+    keep_newest(cr, keys)
+    assert cr.log_version == version + 1
+    assert len(_patients(cr)) == len(_values(cr)) == 20
+    opened = cr.open()
+    assert opened.metadata().configuration["mvi.schemaVersion"] == SCHEMA_VERSION
+    assert tuple(opened.metadata().partition_columns) == CR.partition_by
+    # Files of the other phase and of other patients are as they were.
+    assert sum("phase=PP" in path for path in files & set(cr.files())) == 10
+    assert all("phase=AP" in path for path in files - set(cr.files()))
+
+
+@pytest.mark.parametrize("name", ["O'Neil", "x' OR '1'='1", "Müller\\", "%", "P 1"])
+def test_the_newest_of_a_key_is_kept_whatever_its_text(cr, rows, name):
+    """Folders are named by the phase, conditions hold the patient."""
+    before = _values(cr)
+    twice = [_made(rows, float(day), day, patient_id=name, phase=name) for day in (1, 2)]
+    _append(cr, twice, CR.schema)
+    keep_newest(cr, [_key(twice[0], CR)])
+    assert _values(cr) == sorted([*before, (name, name, 2.0)])
+
+
+def test_clinical_values_outlive_a_patient_who_stands_twice(tmp_path):
+    """Its columns are those of the study; without a time the row that came last is the newest."""
+    table = Table(tmp_path / "tables" / "clinical", CLINICAL)
+    schema = pa.schema(
+        {"patient_id": pa.string(), "mvi": pa.int64(), "age": pa.float64(), "sex": pa.string()}
+    )
+    known = [{"patient_id": f"P{n}", "mvi": n % 2, "age": 50.0 + n, "sex": None} for n in range(3)]
+    table.replace_all(pa.Table.from_pylist(known, schema=schema))
+    newer = {**known[1], "age": 61.5, "sex": "female"}
+    _append(table, [newer], schema)
+    keep_newest(table, [{"patient_id": "P1"}])
+    found = table.read()
+    assert found.schema.names == schema.names
+    assert sorted(found.to_pylist(), key=lambda r: r["patient_id"]) == [known[0], newer, known[2]]
+
+
+def test_columns_of_a_later_version_outlive_a_row_that_stands_twice(cr, rows):
+    """What this version does not know it does not lose."""
+    younger = Table(cr.folder, replace(CR, columns={**CR.columns, "note": (pa.string(), "a later column")}))
+    younger.write([{**_made(rows, 1.0, 1, patient_id="P99"), "note": "kept"}])
+    twice = _made(rows, 2.0, 2, patient_id="P99")
+    _append(cr, [{**twice, "note": "newer"}], younger.spec.schema)
+    keep_newest(cr, [_key(twice, CR)])
+    notes = {r["patient_id"]: r["note"] for r in younger.read(["patient_id", "note"]).to_pylist()}
+    assert (notes["P99"], notes["P1"], len(_patients(cr))) == ("newer", None, 21)
