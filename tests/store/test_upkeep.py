@@ -147,7 +147,7 @@ def _values(table):
 
 def test_of_rows_with_one_key_the_newest_is_kept(cr, rows):
     """Whoever wrote them both; one without a time is older than any with one."""
-    before = dict(((p, f), v) for p, f, v in _values(cr))
+    before = {(p, f): v for p, f, v in _values(cr)}
     twice = [_made(rows, float(day), day, patient_id="P0") for day in (12, 13, 11)]
     odd = [_made(rows, float(day), day, patient_id="P5", phase="PP") for day in (22, 21)]
     _append(cr, [*twice, *odd, _made(rows, 5.0, None, patient_id="P0")], CR.schema)
@@ -178,12 +178,12 @@ def test_keeping_the_newest_is_one_commit(cr, rows):
 
 @pytest.mark.parametrize("name", ["O'Neil", "x' OR '1'='1", "Müller\\", "%", "P 1"])
 def test_the_newest_of_a_key_is_kept_whatever_its_text(cr, rows, name):
-    """Folders are named by the phase, conditions hold the patient."""
+    """It stands in the condition, which Delta and DuckDB must read alike."""
     before = _values(cr)
-    twice = [_made(rows, float(day), day, patient_id=name, phase=name) for day in (1, 2)]
+    twice = [_made(rows, float(day), day, patient_id=name) for day in (1, 2)]
     _append(cr, twice, CR.schema)
     keep_newest(cr, [_key(twice[0], CR)])
-    assert _values(cr) == sorted([*before, (name, name, 2.0)])
+    assert _values(cr) == sorted([*before, (name, "AP", 2.0)])
 
 
 def test_clinical_values_outlive_a_patient_who_stands_twice(tmp_path):
