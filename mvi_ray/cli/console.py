@@ -18,6 +18,7 @@ from mvi_ray.cli.streams import err, out
 from mvi_ray.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pyarrow as pa
@@ -193,11 +194,30 @@ def result(table: pa.Table, output: Output | None, to: Path | None) -> None:
     table = table.rename_columns(_distinct(table.column_names))
     if output is Output.parquet and to is None and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal; name a file with --output")
+    if to is None:
+        _write(table, output, None)
+        return
+    write_aside(to, lambda aside: _write(table, output, aside))
+
+
+def write_aside(to: Path, write: Callable[[Path], object]) -> None:
+    """Write a file beside its place and rename it: it appears whole, or the old one stays.
+
+    Raises:
+        UsageError: it lies inside a store, whose files are the program's own, or cannot be written.
+    """
+    import tempfile
+    from pathlib import Path
+
+    for folder in to.resolve().parents:
+        if (folder / "tables").is_dir() and (folder / "mvi.duckdb").exists():
+            raise UsageError(f"{to} lies in a store, which holds its own files only; name another directory")
     try:
-        _write(table, output, to)
+        with tempfile.TemporaryDirectory(prefix=".mvi-", dir=to.resolve().parent) as place:
+            aside = Path(place) / to.name
+            write(aside)
+            aside.replace(to.resolve())
     except OSError as error:
-        if to is None:
-            raise
         raise UsageError(f"{to} cannot be written: {error.strerror or error}") from None
 
 

@@ -127,7 +127,7 @@ def drift(
         )
     if figure is not None and kind is not None:
         try:
-            figure.write_bytes(report.figure(kind))
+            console.write_aside(figure, lambda aside: aside.write_bytes(report.figure(kind)))
         except OSError as error:
             raise UsageError(f"{figure} cannot be written: {error.strerror or error}") from None
     if to is not None:

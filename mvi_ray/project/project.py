@@ -218,7 +218,7 @@ class Project:
             UsageError: it names nothing.
             StoreError: the files of that state were removed.
         """
-        if as_of is None:
+        if as_of is None and not self._is_stale():
             self.refresh()
             yield self.store
             return
@@ -345,6 +345,13 @@ class Project:
         from mvi_ray.project.erasure import erase
 
         return erase(self, patient, dry_run=dry_run, keep_bundles=keep_bundles, progress=progress)
+
+    def _is_stale(self) -> bool:
+        """Whether the catalog is behind and this user cannot publish it: a catalog aside is read then."""
+        root = self.store.root
+        return (
+            root.is_dir() and not os.access(root, os.W_OK) and not self.store.is_published(self.study_digest)
+        )
 
     def refresh(self) -> None:
         """Publish the catalog when it is behind: after an edit, a kill, or a move of the project."""

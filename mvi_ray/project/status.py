@@ -66,11 +66,15 @@ def read_status(project: Project) -> Status:
     Raises:
         StoreError: nothing was ingested yet.
     """
-    study = project.study
     # The study file may have changed since the last command: coverage is of what it says now.
     if project.store.root.is_dir():
-        project.publish()
-    store = project.store
+        project.refresh()
+    with project.reading() as store:
+        return _read(project, store)
+
+
+def _read(project: Project, store: Store) -> Status:
+    study = project.study
 
     def number(query: str) -> int:
         return int(store.query(query).column(0)[0].as_py())

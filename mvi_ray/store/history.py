@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
@@ -153,14 +154,14 @@ class History:
         Args:
             reference: number of a snapshot; run_id of an extraction or import, for what it left;
                 or a time in ISO 8601, for the newest snapshot not after it. A time without zone
-                is UTC, a date alone means its end.
+                is UTC; a date, a minute and a second mean their end.
 
         Raises:
             UsageError: nothing bears the name, or nothing is that old.
             StoreError: its files were removed.
         """
         rows = self.rows()
-        if reference.isdigit():
+        if re.fullmatch("[0-9]{1,18}", reference):
             found = [row for row in rows if row["snapshot"] == int(reference)]
             if not found:
                 newest = rows[-1]["snapshot"] if rows else 0
@@ -207,4 +208,8 @@ def _time(text: str) -> datetime:
             f"{text!r} is no run, no number of a snapshot and no time such as 2026-11-23T17:50; "
             "see `mvi store history`"
         ) from None
+    if "." not in text and "," not in text:
+        # As people copy it from the history, which shows seconds.
+        minute = re.fullmatch(r"[^T ]*[T ]\d{2}:?\d{2}([Zz]|[+-]\d{2}(:?\d{2})?)?", text) is not None
+        moment = moment.replace(microsecond=999_999, second=59 if minute else moment.second)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

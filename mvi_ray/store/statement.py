@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _EXPLAIN = re.compile(
     r"\A(\s|--[^\r\n]*\n)*EXPLAIN\b(\s+ANALYZE\b|\s*\([\w\s,]*\))?\s*(?=[^\s;])", re.IGNORECASE
 )
+# They run text as a statement of its own, out of reach of the check.
+_RUN_TEXT = frozenset(
+    {"json_execute_serialized_sql", "from_substrait", "from_substrait_json", "query", "enable_logging"}
+)
 _READING = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 
 
@@ -74,6 +78,11 @@ def _check_with(select: str) -> None:
     while bodies:
         part = bodies.pop()
         if isinstance(part, dict):
+            called = part.get("function_name")
+            if isinstance(called, str) and called.lower() in _RUN_TEXT:
+                raise QueryError(
+                    f"{called} runs a text as SQL and is not allowed here; write the SELECT itself"
+                )
             body = part.get("query_node")
             if isinstance(body, dict) and body.get("type") not in _READING:
                 raise QueryError(
@@ -91,9 +100,12 @@ def check_predicate(text: str, what: str) -> duckdb.Expression:
     import duckdb
 
     try:
-        return duckdb.SQLExpression(text)
+        expression = duckdb.SQLExpression(text)
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise QueryError(
             f"{what} is not one SQL condition: {text!r} ({reason}); write it as after WHERE"
         ) from None
+    # It may hold a subquery, which must not do what no query may.
+    check_statement(f"SELECT 1 WHERE (\n{text}\n)")
+    return expression

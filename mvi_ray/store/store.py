@@ -11,7 +11,7 @@ from mvi_ray.errors import QueryError, StoreBusyError, StoreError
 from mvi_ray.store.catalog import publish_catalog
 from mvi_ray.store.history import History
 from mvi_ray.store.interrupt import interruptible
-from mvi_ray.store.schemas import SCHEMA_VERSION, TABLES
+from mvi_ray.store.schemas import RECORDS, SCHEMA_VERSION, TABLES
 from mvi_ray.store.statement import check_statement
 from mvi_ray.store.statistics import is_current, refresh_statistics
 from mvi_ray.store.tables import Snapshot, Table, check_schema_version
@@ -103,6 +103,8 @@ class Store:
             name: table.snapshot(moment.versions[name]) if name in moment.versions else Snapshot(None, ())
             for name, table in self.tables.items()
         }
+        # The history itself is always that of today.
+        snapshots |= {name: self.tables[name].snapshot() for name in RECORDS}
         publish_catalog(catalog, self.tables, snapshots, moment.study)
         return Store(self.root, catalog)
 

@@ -88,13 +88,19 @@ class Table:
         """The Delta table, created when it does not exist.
 
         Raises:
-            StoreError: it was written under another schema version.
+            StoreError: it was written under another schema version, or its log is damaged.
         """
         from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
 
         if not self.exists:
             return self._create()
-        table = DeltaTable(self._location)
+        try:
+            table = DeltaTable(self._location)
+        except DeltaError as error:
+            raise StoreError(
+                f"the log of table {self.spec.name} is damaged ({error}); restore its folder from a backup"
+            ) from None
         check_schema_version(table.metadata().configuration.get(_VERSION_KEY), f"table {self.spec.name}")
         return table
 
