@@ -146,7 +146,9 @@ class _Erasure:
 
     def tell(self, keep_bundles: bool) -> EraseSummary:
         self._look()
-        proof = self._search("search", [self.project.store.root] if self.known else [])
+        # The store may be a link, here or into another folder of the project.
+        places = [self.project.folder / "store", self.project.store.root]
+        proof = self._search("search", places if self.known else [])
         runs, unfinished = self._runs(proof)
         return EraseSummary(True, self.rows, self.volumes, runs, unfinished, keep_bundles, proof)
 
@@ -198,7 +200,9 @@ class _Erasure:
             files, size = files + 1, total
             self.show(task, done, total, f"{files:,} files")
 
-        traces = find_traces(self.project.folder, self.needles, skip=skip, progress=told)
+        # Both may be links to another disk, and the erasure goes through them.
+        follow = [self.project.folder / "store", self.project.runs]
+        traces = find_traces(self.project.folder, self.needles, skip=skip, follow=follow, progress=told)
         return Proof(self.plants, files, size, tuple(traces))
 
     def _runs(self, before: Proof) -> tuple[tuple[InvalidRun, ...], tuple[str, ...]]:

@@ -80,7 +80,10 @@ def end_run(folder: Path, run: InvalidRun, *, keep_bundles: bool) -> None:
             "erased_at": now().isoformat(),
             "reason": "a patient was erased",
         }
-        note.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        # Half a note would stay: a second call leaves it as it is.
+        aside = folder / f".{NOTE}"
+        aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        aside.replace(note)
     for path in sorted(folder.iterdir()):
         if path == note or (keep_bundles and path.name == _BUNDLES):
             continue

@@ -48,9 +48,10 @@ def open_history() -> History:
 
 
 def forget(texts: Collection[str]) -> int:
-    """Remove every entry that names one of the texts as a whole word, in upper or lower case.
+    """Remove every entry that names one of the texts as a whole token, in upper or lower case.
 
-    `P1` is in ``patient_id = 'P1'`` and in ``P1-2``, but not in ``P10``. A quote may be doubled, as in SQL.
+    Tokens end where they do in the search for traces: `P1` is in ``patient_id = 'P1'``, in ``P1-2`` and in
+    ``LIKE 'P1_%'``, but not in ``P10``. A quote may be doubled, as in SQL, and an accent may stand apart.
 
     Returns:
         How many entries were removed.
@@ -58,11 +59,13 @@ def forget(texts: Collection[str]) -> int:
     Raises:
         OSError: the file cannot be read or written.
     """
+    from mvi_ray.store.search.matcher import whole_token
+
     path = history_file()
-    wanted = {form for text in texts if text for form in (text, text.replace("'", "''"))}
+    wanted = sorted({text for text in texts if text})
     if not wanted or not path.exists():
         return 0
-    named = re.compile("|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(wanted)), re.IGNORECASE)
+    named = re.compile("|".join(map(whole_token, wanted)), re.IGNORECASE)
     before = _ENTRIES.split(path.read_bytes())
     after = [entry for entry in before if not named.search(_text(entry))]
     if len(after) < len(before):

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -29,8 +30,7 @@ from mvi_ray.volume import Geometry, Mask, Reorientation, Volume
 from tests.conftest import WrittenProject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
 PLANTED = ("P1", "O'Neil", "Müller 7", "17")
 OTHERS = ("P10", "P1-2", "1", "170", *(f"SYN-{number:02d}" for number in range(24)))
@@ -411,6 +411,9 @@ def test_the_last_patient_leaves_an_empty_store(small: Any) -> None:
         ("refresh_statistics", 1),
         ("drop_dead_files", 3),
         ("end_log", 5),
+        # The checkpoint is there, and the log before it as well.
+        ("_last_checkpoint", 1),
+        ("_last_checkpoint", 5),
     ],
 )
 def test_a_second_call_finishes_after_a_kill(
@@ -439,6 +442,108 @@ def test_a_second_call_finishes_after_a_kill(
     assert {n: rows.equals(expected[n]) for n, rows in _others(small.open(), "P1").items()} == dict.fromkeys(
         expected, True
     )
+
+
+@pytest.mark.parametrize("step", ["write_text", "replace", "rmtree 1", "rmtree 2", "unlink 1"])
+def test_a_second_call_finishes_after_a_kill_inside_of_a_run(
+    filled: Project, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Before the note, in the middle of it, between two folders, and before a file."""
+    numbers, digests = _marks(filled, "P1")
+    run = next(path for path in filled.runs.iterdir() if not path.name.startswith("."))
+    created = json.loads((run / "metrics.json").read_text())["created"]
+    name, _, number = step.partition(" ")
+    owner: Any = shutil if name == "rmtree" else Path
+    whole, calls = getattr(owner, name), 0
+
+    def killed(path: Path, *args: Any, **options: Any) -> Any:
+        nonlocal calls
+        if path.is_relative_to(run):
+            calls += 1
+            if calls == int(number or 1):
+                if name == "write_text":
+                    whole(path, args[0][:20], **options)
+                raise KeyboardInterrupt
+        return whole(path, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, killed)
+        with pytest.raises(KeyboardInterrupt):
+            filled.erase("P1")
+    assert [path.name for path in run.iterdir()] != ["erased.json"]
+    done = Project(filled.folder).erase("P1")
+    assert done.is_absent
+    assert [one.run_id for one in done.runs] == [run.name]
+    assert _sightings(filled.folder, "P1", numbers, digests) == {}
+    assert [path.name for path in run.iterdir()] == ["erased.json"]
+    assert json.loads((run / "erased.json").read_text())["created"] == created
+
+
+def _moved(project: Project, names: Iterable[str]) -> Path:
+    """Parts of a project lie on another disk, and links lead there."""
+    disk = project.folder.parent / "disk"
+    disk.mkdir()
+    for name in names:
+        shutil.move(project.folder / name, disk)
+        (project.folder / name).symlink_to(disk / name)
+    return disk
+
+
+@pytest.mark.parametrize("names", [("store", "runs"), ("runs",), ("store",)])
+def test_a_store_and_runs_that_are_links_are_erased_and_searched(
+    filled: Project, names: tuple[str, ...]
+) -> None:
+    """As if they lay in the project."""
+    plain = filled.erase("P1", dry_run=True)
+    disk = _moved(filled, names)
+    linked = Project(filled.folder)
+    numbers, digests = _marks(linked, "P1")
+    assert _sightings(disk, "P1", numbers, digests) != {}
+    assert linked.erase("P1", dry_run=True) == plain
+    assert len(plain.runs) == len(plain.unfinished) == 1
+
+    done = linked.erase("P1")
+
+    assert (done.rows, done.volumes, done.runs, done.unfinished) == (
+        plain.rows,
+        plain.volumes,
+        plain.runs,
+        plain.unfinished,
+    )
+    assert done.is_absent
+    assert done.proof.files > 20
+    for folder in (filled.folder, disk):
+        assert _sightings(folder, "P1", numbers, digests) == {}
+    assert all((filled.folder / name).is_symlink() for name in names)
+
+
+def test_a_run_that_names_the_patient_is_found_behind_a_link(filled: Project) -> None:
+    """Also when the store has forgotten the patient."""
+    _moved(filled, ["store", "runs"])
+    project = Project(filled.folder)
+    run = next(path for path in project.runs.iterdir() if not path.name.startswith("."))
+    matrix = (run / "matrices" / "CR.parquet").read_bytes()
+    project.erase("P1")
+    (run / "matrices").mkdir()
+    (run / "matrices" / "CR.parquet").write_bytes(matrix)
+    told = project.erase("P1", dry_run=True)
+    assert [trace.path.as_posix() for trace in told.proof.traces] == [f"runs/{run.name}/matrices/CR.parquet"]
+    assert [one.run_id for one in told.runs] == [run.name]
+    assert project.erase("P1").is_absent
+    assert not (run / "matrices").exists()
+
+
+@pytest.mark.parametrize("target", ["folder", "file"])
+def test_absence_is_not_claimed_behind_other_links(filled: Project, tmp_path: Path, target: str) -> None:
+    """Nobody looks there, and the user is told."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (filled.folder / "data").symlink_to(tmp_path / target)
+    done = filled.erase("P1")
+    assert [(one.path.as_posix(), one.kind, one.what) for one in done.proof.traces] == [
+        ("data", "unreadable", "a link, not searched")
+    ]
+    assert not done.is_absent
 
 
 def test_what_cannot_be_erased_is_said_before_anything_goes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,8 @@ def test_without_a_place_to_write_it_ends_with_the_program(monkeypatch):
 
 
 def test_forget_removes_what_names_a_patient():
-    """As a whole word, over several lines, in either case; the others stay as they are."""
-    kept = ["SELECT * FROM cr WHERE patient_id = 'P10';", "SELECT 'XP1', 'P1_2'", "SELECT\n  1;"]
+    """As a whole token, over several lines, in either case; the others stay as they are."""
+    kept = ["SELECT * FROM cr WHERE patient_id = 'P10';", "SELECT 'XP1', 'P1é'", "SELECT\n  1;"]
     _write(kept[0], "SELECT * FROM cr\nWHERE patient_id = 'P1';", kept[1], "select 'p1-b'", kept[2])
     times = [line for line in history_file().read_text().splitlines() if line.startswith("#")]
     assert forget(["P1"]) == 2
@@ -83,6 +84,25 @@ def test_forget_knows_a_doubled_quote():
     _write("SELECT 'O''Neil'", 'SELECT "O\'Neil"', "SELECT 'ONeil'")
     assert forget(["O'Neil"]) == 2
     assert _read() == ["SELECT 'ONeil'"]
+
+
+@pytest.mark.parametrize("text", ["P1_AP", "x_P1", "LIKE 'P1_%'", "LIKE '%P1%'", "P1-2", "id%3DP1"])
+def test_what_ends_a_token_of_the_search_ends_one_here(text):
+    """An underscore joins a pseudonym to a phase, and is a sign of LIKE."""
+    _write(f"SELECT {text}")
+    assert forget(["P1"]) == (0 if "3DP1" in text else 1)
+
+
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+@pytest.mark.parametrize("given_", ["NFC", "NFD"])
+def test_forget_knows_accents_that_stand_apart(typed, given_):
+    """Keyboards differ in that; so do file systems that a name was copied from."""
+    names = ("Müller 7", "Zoë's 1")
+    for name in names:
+        _write("SELECT '" + unicodedata.normalize(typed, name).replace("'", "''") + "'")
+    _write("SELECT 'Muller 7'")
+    assert forget([unicodedata.normalize(given_, name) for name in names]) == 2
+    assert _read() == ["SELECT 'Muller 7'"]
 
 
 def test_a_time_is_no_pseudonym():

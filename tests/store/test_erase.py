@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -120,6 +121,36 @@ def test_the_log_begins_with_the_end_of_the_old_one(cr, rows):
     assert "P1" not in text + held
     assert "Neil" in held
     assert cr.log_version == cr.open().version() == last + 1
+
+
+@pytest.mark.parametrize("removed", range(5))
+def test_a_kill_while_the_old_log_goes_leaves_a_table_that_opens(cr, rows, monkeypatch, removed):
+    """After the checkpoint and any number of removals; a second call ends the log."""
+    cr.open().create_checkpoint()
+    cr.delete({"patient_id": "P1"})
+    drop_dead_files(cr)
+    before, last, left = cr.read(), cr.log_version, removed
+    unlink = Path.unlink
+
+    def killed(path):
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        unlink(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            end_log(cr)
+    # A commit of each version, and a checkpoint.
+    assert len(_log(cr)) == 3 + (last + 1) + 1 - removed
+    assert cr.read().equals(before)
+    end_log(cr)
+    assert len(_log(cr)) == 3
+    assert cr.read().equals(before)
+    cr.write([rows.cr(1.0, patient_id="P3")])
+    assert cr.read().num_rows == before.num_rows + 1
 
 
 def test_a_table_lives_on_after_its_log_was_ended(cr, rows):

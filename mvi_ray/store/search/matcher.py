@@ -132,6 +132,11 @@ class Matcher:
         return sum(data.count(digest) for digest in self._digests)
 
 
+def whole_token(text: str) -> str:
+    """A pattern that finds a pseudonym in the forms and between the boundaries that count here."""
+    return _token((), _forms(text), is_number=text.isdigit())
+
+
 def is_text(data: bytes) -> bool:
     """Whether the beginning of a file reads as text, in whatever encoding."""
     return not data[:8192].translate(None, _PRINTED)

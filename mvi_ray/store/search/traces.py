@@ -4,7 +4,8 @@ What absence means here: no needle stands in the name of a file or folder, in th
 as they are, in text however it is escaped (JSON, URL, HTML, SQL, drawings inside a page), in a
 column, key-value or bound of Parquet (Delta checkpoints are Parquet), in a table, view, comment or
 type of DuckDB, in an array of NumPy, or in what gzip, bzip2, xz, zip and tar hold of all this.
-What could not be decoded is a trace as well, of kind ``unreadable``. Not claimed: what a picture
+What could not be decoded is a trace as well, of kind ``unreadable``, and so is a link to a place
+that is not searched. Not claimed: what a picture
 shows, packed text inside PNG, values that were rounded to fewer than 12 digits or to
 float32, embeddings written as text, voxels, and what `Needles` says of short pseudonyms.
 """
@@ -53,17 +54,21 @@ def find_traces(
     needles: Needles,
     *,
     skip: Collection[Path] = (),
+    follow: Collection[Path] = (),
     progress: Callable[[int, int], None] | None = None,
     limits: Limits | None = None,
 ) -> list[Trace]:
     """Search a folder for what belongs to one patient.
 
-    Symbolic links are not followed, but their names and targets count.
+    The names and targets of symbolic links count. One that leads to a place which is not searched
+    is reported as unreadable.
 
     Args:
         folder: usually a project directory.
         needles: what to look for.
         skip: files and folders that are left out, relative to the folder or absolute.
+        follow: folders that are searched also when they are links, relative or absolute; what
+            is in them is shown below the link. No other link is followed.
         progress: called with the bytes of files searched and in all.
         limits: how far a file is decoded; a file beyond them is reported as unreadable.
 
@@ -74,9 +79,13 @@ def find_traces(
     matcher = Matcher(needles)
     traces: list[Trace] = []
     left_out = {os.path.normpath(folder / path) for path in skip}
+    followed = {folder / path for path in follow if (folder / path).is_dir()}
+    searched = [Path(os.path.realpath(path)) for path in (folder, *followed)]
     sizes: dict[Path, int] = {}
-    for path in _walk(folder, left_out, traces):
+    for path in _walk(folder, left_out, followed, folder, traces):
         traces.extend(_in_name(path, folder, matcher))
+        if path.is_symlink() and path not in followed and not _leads_into(path, searched):
+            traces.append(Trace(path.relative_to(folder), "unreadable", "a link, not searched"))
         try:
             status = path.lstat()
         except OSError as error:
@@ -102,17 +111,28 @@ def find_traces(
     return sorted(traces, key=lambda trace: (str(trace.path), trace.kind, trace.what))
 
 
-def _walk(folder: Path, left_out: set[str], traces: list[Trace]) -> Iterator[Path]:
-    """Every entry below a folder; a folder that cannot be listed is a trace."""
+def _walk(
+    start: Path, left_out: set[str], followed: Collection[Path], folder: Path, traces: list[Trace]
+) -> Iterator[Path]:
+    """Every entry below a place; a folder that cannot be listed is a trace."""
 
     def refused(error: OSError) -> None:
-        traces.append(_unreadable(Path(error.filename or folder), folder, error))
+        traces.append(_unreadable(Path(error.filename or start), folder, error))
 
-    for place, folders, files in os.walk(folder, onerror=refused):
+    for place, folders, files in os.walk(start, onerror=refused):
         here = [name for name in (*folders, *files) if os.path.normpath(Path(place, name)) not in left_out]
         kept = set(here)
         folders[:] = sorted(name for name in folders if name in kept)
-        yield from (Path(place, name) for name in sorted(here))
+        for path in (Path(place, name) for name in sorted(here)):
+            yield path
+            if path in followed and path.is_symlink():
+                yield from _walk(path, left_out, followed, folder, traces)
+
+
+def _leads_into(link: Path, places: Collection[Path]) -> bool:
+    """Whether what a link leads to is searched anyway."""
+    target = Path(os.path.realpath(link))
+    return any(target.is_relative_to(place) for place in places)
 
 
 def _in_name(path: Path, folder: Path, matcher: Matcher) -> Iterator[Trace]:

@@ -203,11 +203,55 @@ def test_names_of_files_folders_and_links_count(tmp_path):
     """A link is not followed, but its target is a text as well."""
     (tmp_path / "Patient-7" / "x").mkdir(parents=True)
     (tmp_path / "Patient-7-AP.png").touch()
-    (tmp_path / "link").symlink_to("/images/Patient%2D7.nii")
+    (tmp_path / "link").symlink_to("images/Patient%2D7.nii")
     (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "itself").symlink_to("itself")
     assert find_traces(tmp_path, _PRESENT) == [
         Trace(Path(name), "file name", "1 × pseudonym") for name in ("Patient-7", "Patient-7-AP.png", "link")
     ]
+
+
+@pytest.fixture
+def linked(tmp_path):
+    """A project whose `runs` and `data` are links to a folder elsewhere that names the patient."""
+    project, disk = tmp_path / "project", tmp_path / "disk"
+    project.mkdir()
+    for name in ("runs", "data"):
+        (disk / name / "r").mkdir(parents=True)
+        (disk / name / "r" / "a.json").write_bytes(_TEXT)
+        (project / name).symlink_to(disk / name)
+    return project
+
+
+def test_a_linked_folder_is_searched_where_that_is_asked_for(linked):
+    """And shown below the link; links in it count as well."""
+    (linked / "runs" / "one").symlink_to(linked / "runs" / "r")
+    (linked / "runs" / "two").symlink_to(linked / "data" / "r")
+    assert find_traces(linked, _PRESENT, follow=[Path("runs"), linked / "absent"]) == [
+        Trace(Path("data"), "unreadable", "a link, not searched"),
+        Trace(Path("runs/r/a.json"), "raw bytes", "1 × pseudonym"),
+        Trace(Path("runs/two"), "unreadable", "a link, not searched"),
+    ]
+    assert find_traces(linked, _ABSENT, follow=["runs", linked / "data"]) == []
+    assert find_traces(linked, _PRESENT, follow=["runs"], skip=["runs", linked / "data"]) == []
+
+
+@pytest.mark.parametrize("name", ["disk/data", "disk/data/r/a.json", "disk/unmounted", ".", "project-2"])
+def test_a_link_to_what_is_not_searched_is_reported(linked, name):
+    """To a folder, a file, nothing at present, one above, or one whose name begins alike."""
+    for place in ("runs", "data"):
+        (linked / place).unlink()
+    (linked / "x").symlink_to(linked.parent / name)
+    assert find_traces(linked, _ABSENT) == [Trace(Path("x"), "unreadable", "a link, not searched")]
+
+
+def test_a_followed_folder_that_is_not_there_is_reported(linked):
+    """Its disk may come back."""
+    (linked / "runs").unlink()
+    (linked / "runs").symlink_to(linked.parent / "unmounted")
+    assert Trace(Path("runs"), "unreadable", "a link, not searched") in find_traces(
+        linked, _ABSENT, follow=["runs"]
+    )
 
 
 @pytest.mark.parametrize("pseudonym", ["17", "a1"])
