@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from mvi_ray.store.search.values import Numbers
+from mvi_ray.store.search.values import Digits, Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -44,8 +44,6 @@ _WINDOW = 400
 _AROUND = 512
 _ESCAPED = 24
 """Bytes that one letter may be written in, with several layers of escapes."""
-_HEX_RUN = b"\1" * 8
-_HEX = bytes(chr(byte) in "0123456789abcdef" for byte in range(256))
 
 
 class Matcher:
@@ -58,7 +56,7 @@ class Matcher:
     def __init__(self, needles: Needles) -> None:
         self._texts = [_Text(text, needles.others) for text in needles.texts if not _DIGEST.fullmatch(text)]
         self._digests = [text.encode() for text in needles.texts if _DIGEST.fullmatch(text)]
-        self._long = min(map(len, self._digests), default=0) >= 64
+        self._digits = Digits(self._digests)
         self.numbers = Numbers(needles)
         longest = max((len(text) for text in (*needles.texts, *needles.others)), default=0)
         self.overlap = 1024 + _ESCAPED * longest
@@ -126,8 +124,8 @@ class Matcher:
         return self.in_bytes(data, is_text=is_text(data))
 
     def _digests_in(self, data: bytes) -> int:
-        # 64 hexadecimal digits hold eight of every eighth byte: one look instead of one a digest.
-        if self._long and _HEX_RUN not in data[::8].translate(_HEX):
+        # One look instead of one a digest.
+        if not self._digits.may_be_in(data):
             return 0
         return sum(data.count(digest) for digest in self._digests)
 

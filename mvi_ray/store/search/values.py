@@ -11,6 +11,8 @@ import numpy as np
 from mvi_ray.store.search.needles import LEAST_DIGITS, neighbours, significant_digits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from mvi_ray.store.search.needles import Needles
@@ -74,6 +76,25 @@ def narrow(array: NDArray[Any]) -> NDArray[np.float32]:
         single = array.astype(np.float32)
         single[single != array] = np.nan
     return single
+
+
+class Digits:
+    """Texts of 11 bytes or more, ruled out in one pass over the bytes: however many there are.
+
+    Args:
+        texts: hexadecimal digests.
+    """
+
+    def __init__(self, texts: Iterable[bytes]) -> None:
+        # Wherever a text stands, eight bytes of it begin at a multiple of four.
+        parts = b"".join(text[at : at + 8] for text in texts for at in range(4))
+        self._parts = _Table(np.frombuffer(parts, "<u8"))
+
+    def may_be_in(self, data: bytes) -> bool:
+        """False where none of the texts is."""
+        if len(data) < 8:
+            return False
+        return self._parts.count(np.ndarray(((len(data) - 4) // 4,), "<u8", data, strides=(4,))) > 0
 
 
 class _Table:

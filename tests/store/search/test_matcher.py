@@ -172,6 +172,19 @@ def test_a_short_digest_is_found_beside_long_ones():
     assert matcher.in_bytes(f"stored volume {_DIGEST[:12]} is missing".encode(), is_text=True)["digest"] == 1
 
 
+@given(
+    st.lists(st.text("0123456789abcdef", min_size=12, max_size=64), min_size=1, max_size=9, unique=True),
+    st.lists(st.sampled_from(["", "0", "ab", "123", "\xff" * 7, "f" * 12]), max_size=3),
+    st.data(),
+)
+def test_digests_are_counted_wherever_they_stand(digests, around, data):
+    """One or many, short or long, at any offset, and cut off at neither end."""
+    held = data.draw(st.lists(st.sampled_from([*digests, *(d[:-1] for d in digests)]), max_size=4))
+    content = "".join(data.draw(st.permutations([*held, *around]))).encode("latin-1")
+    found = Matcher(Needles.of(["P1", *digests])).in_bytes(content, is_text=False)["digest"]
+    assert found == sum(content.count(digest.encode()) for digest in digests)
+
+
 _VALUES = st.floats(allow_nan=False, allow_infinity=False).filter(is_distinctive)
 
 
