@@ -458,7 +458,7 @@ def test_a_second_call_finishes_after_a_kill_inside_of_a_run(
 
     def killed(path: Path, *args: Any, **options: Any) -> Any:
         nonlocal calls
-        if path.is_relative_to(run):
+        if Path(path).is_relative_to(run):
             calls += 1
             if calls == int(number or 1):
                 if name == "write_text":
