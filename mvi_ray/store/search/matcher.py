@@ -54,8 +54,8 @@ class Matcher:
     """
 
     def __init__(self, needles: Needles) -> None:
-        self._texts = [_Text(text, needles.others) for text in needles.texts if not _DIGEST.fullmatch(text)]
-        self._digests = [text.encode() for text in needles.texts if _DIGEST.fullmatch(text)]
+        self._texts = [_Text(text, needles.others) for text in needles.texts if not _is_digest(text)]
+        self._digests = [text.encode() for text in needles.texts if _is_digest(text)]
         self._digits = Digits(self._digests)
         self.numbers = Numbers(needles)
         longest = max((len(text) for text in (*needles.texts, *needles.others)), default=0)
@@ -183,9 +183,18 @@ def _forms(text: str) -> set[str]:
     written = set(normal)
     for one in normal:
         data = one.encode("utf-8", "surrogatepass")
-        written |= {quote(data, safe=""), quote(data), json.dumps(one)[1:-1], one.replace("'", "''")}
+        written |= {quote(data, safe=""), quote(data), one.replace("'", "''")}
+        # Statistics in a log of Delta are JSON inside JSON: a backslash before b is told from \\b only here.
+        for ascii_only in (True, False):
+            once = json.dumps(one, ensure_ascii=ascii_only)[1:-1]
+            written |= {once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]}
         written |= {html.escape(one), html.escape(one).replace("&#x27;", "&#39;")}
     return written
+
+
+def _is_digest(text: str) -> bool:
+    """Whether it looks like a SHA-256; a longer one is a pseudonym, which Delta cuts."""
+    return len(text) <= 64 and _DIGEST.fullmatch(text) is not None
 
 
 def _bound(text: str) -> str:

@@ -66,7 +66,7 @@ def plant_and_find(needles: Needles) -> tuple[str, ...]:
         if (number, plant.kind, plant.is_value) not in seen:
             raise StoreError(
                 f"the search did not find what was planted as {plant.name}, so it cannot show that a patient "
-                "is absent; check the installation with `mvi doctor` and report this"
+                "is absent; nothing was removed, please report this"
             )
     return tuple(plant.name for plant in _PLANTS)
 

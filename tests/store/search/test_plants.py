@@ -70,3 +70,9 @@ def test_a_search_that_misses_a_kind_is_refused_by_its_name(monkeypatch, owner, 
 def test_every_kind_of_plant_has_a_name_of_its_own():
     """A message names one of them."""
     assert len({plant.name for plant in plants._PLANTS}) == len(plants._PLANTS)
+
+
+@pytest.mark.parametrize("name", ["a\\b", "P\\n1", "x" * 65, "f" * 128, "ä" * 40, 'a"b', "C:\\u1"])
+def test_a_pseudonym_of_any_kind_is_found_everywhere(name):
+    """Backslashes that look like escapes, and texts that Delta cuts."""
+    assert len(plants.plant_and_find(Needles.of((name,), (), ()))) == len(plants._PLANTS)
