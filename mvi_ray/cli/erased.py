@@ -21,6 +21,12 @@ def erased(summary: EraseSummary) -> None:
     from rich.text import Text
 
     verb = "Would remove" if summary.dry_run else "Removed"
+    if summary.dry_run and not summary.rows:
+        out().print(
+            "No table of the store names this patient: erased, never ingested, or misspelt (capital letters "
+            "count).",
+            style="yellow",
+        )
     if summary.rows:
         rows = ", ".join(f"{count:,} of {name}" for name, count in summary.rows.items())
         out().print(f"{verb} rows, in earlier versions as well: {rows}")
@@ -76,7 +82,8 @@ def _proof(summary: EraseSummary) -> None:
     elif not summary.dry_run or summary.is_absent:
         out().print("Nothing of the patient is left there.", style="green")
     out().print(
-        "Not searched, and yours to clean: exports and backups elsewhere, Ray's temporary folder, "
+        "Not searched, and yours to clean: the manifest, clinical table and images that were ingested from "
+        "elsewhere (the next ingest would bring the patient back), exports, backups, Ray's temporary folder, "
         "the history of your terminal."
     )
 

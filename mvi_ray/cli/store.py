@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,7 +67,8 @@ def gc(
 ) -> None:
     """Remove feature sets that the study no longer names, and files that nothing needs.
 
-    Table versions that a training pinned stay readable. Other earlier states end.
+    What a training read stays readable with --as-of. Other earlier states end, once what they need has been
+    replaced for longer than --keep-days.
     """
     summary = project().gc(keep_days=keep_days, dry_run=dry_run)
     if as_json:
@@ -121,19 +123,23 @@ def _erased(summary: EraseSummary, *, as_json: bool) -> None:
 def _history(rows: list[HistoryRow]) -> None:
     from rich.table import Table
 
-    table = Table(title="States of the store (UTC)", title_justify="left")
-    for name in ("snapshot", "time", "command", "run", "changed tables", "--as-of"):
-        table.add_column(name, justify="right" if name == "snapshot" else "left", overflow="fold")
-    for row in rows:
+    table = Table(title="States of the store (UTC)", title_justify="left", box=None, pad_edge=False)
+    for name in ("snapshot", "time", "command", "run", "--as-of"):
+        # A run is there to be copied, so its name is never cut.
+        table.add_column(name, justify="right" if name == "snapshot" else "left", no_wrap=True)
+    for _, states in groupby(rows, lambda row: row.run_id or object()):
+        one = list(states)
+        first, last = one[0], one[-1]
+        numbers = "" if last.snapshot is None else str(last.snapshot)
         table.add_row(
-            "" if row.snapshot is None else str(row.snapshot),
-            f"{row.created_at:%Y-%m-%d %H:%M:%S}",
-            row.command,
-            row.run_id or "",
-            ", ".join(row.changed),
-            "yes" if row.readable else "files removed",
+            f"{first.snapshot}–{numbers}" if len(one) > 1 else numbers,
+            f"{last.created_at:%Y-%m-%d %H:%M:%S}",
+            last.command,
+            last.run_id or "",
+            "yes" if last.readable else "gone",
         )
     out().print(table)
+    out().print("A training writes nothing and has no number. --json lists the tables that changed.")
 
 
 def _checked(summary: CheckSummary) -> None:
@@ -166,6 +172,6 @@ def _collected(summary: GcSummary) -> None:
     for kind, count in summary.counts.items():
         out().print(f"{verb} {kind}: {count:,} files, {summary.size[kind] / 2**20:,.1f} MiB")
     if summary.pinned_runs:
-        out().print(f"What {summary.pinned_runs} trainings read stays readable with `--as-of`.")
+        out().print(f"What trainings read stays readable with --as-of: {summary.pinned_runs} of them.")
     for reason in summary.kept:
         out().print(Text(f"Kept {reason}", "yellow"))

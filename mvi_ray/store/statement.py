@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 _EXPLAIN = re.compile(
     r"\A(\s|--[^\r\n]*\n)*EXPLAIN\b(\s+ANALYZE\b|\s*\([\w\s,]*\))?\s*(?=[^\s;])", re.IGNORECASE
 )
-# They run text as a statement of its own, out of reach of the check.
-_RUN_TEXT = frozenset(
-    {"json_execute_serialized_sql", "from_substrait", "from_substrait_json", "query", "enable_logging"}
+# Functions that run a text as a statement of its own, out of reach of the check, change what the
+# process does, or read memory.
+_REFUSED = re.compile(
+    r"json_execute_serialized_sql|query|from_substrait\w*|copy_database|import_database|pandas_scan"
+    r"|\w*(checkpoint|external_resource|arrow_scan)\w*|(enable|disable|truncate|python|verify)_\w+"
+    r"|add_parquet_key|write_log",
+    re.IGNORECASE,
 )
 _READING = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 
@@ -79,9 +83,9 @@ def _check_with(select: str) -> None:
         part = bodies.pop()
         if isinstance(part, dict):
             called = part.get("function_name")
-            if isinstance(called, str) and called.lower() in _RUN_TEXT:
+            if isinstance(called, str) and _REFUSED.fullmatch(called):
                 raise QueryError(
-                    f"{called} runs a text as SQL and is not allowed here; write the SELECT itself"
+                    f"the function {called} does more than read and is refused; give a plain SELECT"
                 )
             body = part.get("query_node")
             if isinstance(body, dict) and body.get("type") not in _READING:

@@ -96,6 +96,18 @@ def test_gc_tells_what_it_removes(mvi, extracted):
     assert "Removed table files: 0 files" in mvi("store", "gc").stdout
 
 
+def test_results_are_never_written_into_a_store(mvi, extracted, tmp_path):
+    """Its files are the program's own; elsewhere a file appears whole."""
+    live = next((extracted.folder / "store" / "tables" / "images").glob("*.parquet"))
+    before = live.read_bytes()
+    assert "lies in a store" in mvi("sql", _COUNT, "-o", str(live), code=2).stderr
+    assert "lies in a store" in mvi("features", "-o", str(live.with_name("x.csv")), code=2).stderr
+    assert live.read_bytes() == before
+    mvi("sql", _COUNT, "-o", str(tmp_path / "x.csv"))
+    assert (tmp_path / "x.csv").read_text().split() == ['"n"', "4"]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".mvi")] == []
+
+
 def test_a_query_is_asked_for_when_nobody_is_at_the_terminal(mvi):
     """Scripts get exit code 2, not a prompt that waits for ever."""
     assert "give a query, or '-' to read it from standard input" in mvi("sql", code=2).stderr

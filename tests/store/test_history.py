@@ -68,6 +68,20 @@ def test_a_time_without_zone_is_utc(grown):
     assert grown.history.find(naive).versions == last["table_versions"]
 
 
+def test_the_time_that_the_history_shows_names_its_own_state(grown):
+    """It is shown to the second, and means the end of it."""
+    last = grown.history.rows()[-1]
+    for shown in (f"{last['created_at']:%Y-%m-%dT%H:%M:%S}", f"{last['created_at']:%Y-%m-%d %H:%M}"):
+        assert grown.history.find(shown).versions == last["table_versions"]
+        assert grown.history.find(shown + "Z").versions == last["table_versions"]
+
+
+def test_the_history_is_that_of_today_in_every_state(grown, tmp_path):
+    """An earlier state does not know what came after it, its reader does."""
+    then = grown.as_of(tmp_path / "then.duckdb", grown.history.find("1"))
+    assert then.query("SELECT count(*) AS n FROM snapshots").to_pylist() == [{"n": 3}]
+
+
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
@@ -75,6 +89,8 @@ def test_a_time_without_zone_is_utc(grown):
         ("yesterday", "'yesterday' is no run, no number of a snapshot and no time"),
         ("2001-01-01", "nothing was stored by 2001-01-01, the first snapshot is of 20"),
         ("run-p1", "'run-p1' is no run"),
+        ("²", "'²' is no run, no number of a snapshot"),
+        ("9" * 5000, "is no run, no number of a snapshot"),
     ],
 )
 def test_a_name_of_nothing_is_refused_in_words(grown, reference, message):

@@ -121,6 +121,43 @@ def test_a_select_whose_with_writes_is_refused(text):
         check_statement(text)
 
 
+_RUNS_TEXT = (
+    "FROM json_execute_serialized_sql(json_serialize_sql('WITH x AS (COPY (SELECT 1) TO ''f'') FROM x'))"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _RUNS_TEXT,
+        _RUNS_TEXT.replace("json_execute", "JSON_Execute"),
+        f"SELECT (SELECT count(*) {_RUNS_TEXT})",
+        f"WITH a AS ({_RUNS_TEXT}) FROM a",
+        f"EXPLAIN ANALYZE {_RUNS_TEXT}",
+        f"SELECT 1 WHERE EXISTS ({_RUNS_TEXT})",
+        "FROM query('SELECT 1')",
+        "FROM enable_logging('QueryLog')",
+        "FROM force_checkpoint()",
+        "FROM copy_database('a', 'b')",
+        "FROM pandas_scan(1)",
+        "SELECT write_log('x')",
+    ],
+)
+def test_functions_that_run_text_or_change_the_process_are_refused(text):
+    """A COPY inside a constant is not seen by any check of the statement."""
+    with pytest.raises(QueryError, match=r"does more than read and is refused|is not run here"):
+        check_statement(text)
+
+
+@pytest.mark.parametrize(
+    "text", [f"EXISTS ({_RUNS_TEXT})", "1 IN (WITH x AS (COPY (SELECT 1) TO 'f') FROM x)"]
+)
+def test_a_condition_may_not_do_what_a_query_may_not(text):
+    """Conditions of cohorts and groups can hold subqueries."""
+    with pytest.raises(QueryError, match=r"refused|only read|not one SQL condition"):
+        check_predicate(text, "cohorts.train")
+
+
 @pytest.mark.parametrize(
     "text", ["", "  ", ";", "-- nothing", "SELECT 1; SELECT 2", "SELECT 1; DROP VIEW cr"]
 )
