@@ -42,7 +42,7 @@ def check_volumes(store: Store, told: Told) -> Iterator[Finding]:
         _, row, read = task
         try:
             read(store, row)
-        except MviError:
+        except (MviError, TypeError):  # TypeError: the row itself lacks its geometry
             return _why(store, row)
         return "intact"
 

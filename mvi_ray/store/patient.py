@@ -196,9 +196,10 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
 
 
 def _is_fraction(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which values below ten are the double nearest to p / q with a small q."""
+    """Which values below ten are p / q with a small q, or a neighbour of it, as a mean may be."""
     found = np.zeros(values.size, bool)
     small = np.flatnonzero(np.abs(values) < _BELOW)
     for q in range(1, _DENOMINATOR + 1):
-        found[small] |= np.rint(values[small] * q) / q == values[small]
+        nearest = np.rint(values[small] * q) / q
+        found[small] |= np.abs(nearest - values[small]) <= 2 * np.spacing(np.abs(values[small]))
     return found

@@ -244,3 +244,11 @@ def test_an_empty_store_is_refused_in_words(tiny):
     """There is nothing to check."""
     with pytest.raises(StoreError, match="the store is empty; run `mvi ingest` first"):
         tiny.open().check()
+
+
+def test_a_row_without_its_geometry_is_found(project):
+    """Damage must not end the tool for damage."""
+    table = project.store.tables["masks"]
+    row = table.read().to_pylist()[0]
+    table.write([{**row, "direction": None, "path": None}])
+    assert "1 masks" in _what(project.check(), "volumes")[0]
