@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/mvi demo demo-project
 
 test: $(VENV)/.installed-dev
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

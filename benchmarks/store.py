@@ -77,8 +77,8 @@ def _voi_rows(project: Project, patients: range) -> tuple[pa.Table, list[dict[st
                     }
                 )
                 keys.extend((*voi, kind, one.id, digest) for kind, one in sets[phase].items())
-        rng = np.random.default_rng(number)
-        values.append(rng.normal(10, 3, (len(project.study.phases) * len(REGIONS) * 19, len(CR_FEATURES))))
+        vois = len(project.study.phases) * len(REGIONS)
+        values.append(_values(number, vois, 19).reshape(-1, len(CR_FEATURES)))
     columns: dict[str, Any] = {
         name: pa.array(column, pa.string())
         for name, column in zip((*CR.keys, "input_digest"), zip(*keys, strict=True), strict=True)
@@ -129,26 +129,36 @@ def make_store(folder: Path, patients: int) -> Project:
 
 def make_files(folder: Path, project: Project, patients: int) -> None:
     """One CSV for each patient: a line for each phase and region, a column for each feature."""
-    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
 
-    from mvi_ray.features import features_of
+    from mvi_ray.extract.cr import cr_feature_sets
+    from mvi_ray.features import CR_FEATURES, features_of
 
     if (folder / "done").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    for start in range(0, patients, _BLOCK):
-        rows, _ = _voi_rows(project, range(start, min(start + _BLOCK, patients)))
-        frame = rows.to_pandas()
-        for patient, own in frame.groupby("patient_id"):
-            lines = []
-            for (phase, region), voi in own.groupby(["phase", "region"], sort=False):
-                line: dict[str, Any] = {"phase": phase, "region": region}
-                for row in voi.to_dict("records"):
-                    kind = row["image_type"]
-                    line.update({f"{kind}_{name}": row[name] for name in features_of(kind)})
-                lines.append(line)
-            pd.DataFrame(lines).to_csv(folder / f"{patient}.csv", index=False)
+    phases = project.study.phases
+    kinds = list(cr_feature_sets(project.study, phases[0]))
+    place = {name: at for at, name in enumerate(CR_FEATURES)}
+    for number in range(patients):
+        numbers = _values(number, len(phases) * len(REGIONS), len(kinds))
+        columns: dict[str, Any] = {
+            "phase": [phase for phase in phases for _ in REGIONS],
+            "region": [region for _ in phases for region in REGIONS],
+        }
+        for at, kind in enumerate(kinds):
+            for name in features_of(kind):
+                columns[f"{kind}_{name}"] = numbers[:, at, place[name]]
+        pacsv.write_csv(pa.table(columns), folder / f"P{number:05d}.csv")
     (folder / "done").touch()
+
+
+def _values(patient: int, vois: int, kinds: int) -> Any:
+    """Shape (VOIs, image types, features)."""
+    from mvi_ray.features import CR_FEATURES
+
+    return np.random.default_rng(patient).normal(10, 3, (vois, kinds, len(CR_FEATURES)))
 
 
 def store_matrix(folder: Path) -> tuple[int, int]:

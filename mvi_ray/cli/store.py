@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from mvi_ray.project.garbage import GcSummary
     from mvi_ray.project.history import HistoryRow
 
-app = typer.Typer(help="The store's history and its upkeep.", no_args_is_help=True)
+app = typer.Typer(
+    help="The store's history and its upkeep.", no_args_is_help=True, rich_markup_mode="markdown"
+)
 
 
 @app.command()
