@@ -105,7 +105,8 @@ def test_another_engine_changes_every_identifier(monkeypatch: pytest.MonkeyPatch
             {"lbp-3D-m1", "lbp-3D-m2", "lbp-3D-k"},
         ),
     ],
-    ids=str,
+    # Sets have no order, and names of tests must be the same in every process.
+    ids=lambda value: "names" if isinstance(value, set) else str(value),
 )
 def test_a_parameter_of_a_filter_changes_the_images_of_that_filter_only(
     filters: dict[str, Any], names: set[str]
