@@ -55,7 +55,9 @@ def publish_catalog(
                 connection.execute("BEGIN")
                 _write_declarations(connection, tables, snapshots, study)
                 for name, table in tables.items():
-                    connection.execute(f"CREATE VIEW raw.{name} AS {table.scan(snapshots[name].files)}")
+                    state = snapshots[name]
+                    rows = table.scan(state.files, mixed=state.mixed)
+                    connection.execute(f"CREATE VIEW raw.{name} AS {rows}")
                 template = files("mvi_ray.store").joinpath("sql/views.sql").read_text(encoding="utf-8")
                 columns = ", ".join(CR_FEATURES)
                 connection.execute(Template(template).substitute(cr_features=columns, dlr_values=DLR_VALUES))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from mvi_ray.errors import StoreError
 
 if TYPE_CHECKING:
@@ -42,3 +44,19 @@ def reading(table: str) -> Iterator[None]:
         about_files = isinstance(error, duckdb.IOException | duckdb.InvalidInputException)
         reason = str(error).splitlines()[0] if about_files else type(error).__name__
         raise StoreError(f"table {table} cannot be read ({reason}); run `mvi store check --repair`") from None
+
+
+def sql_type(kind: pa.DataType) -> str:
+    """DuckDB's name of an Arrow type."""
+    if pa.types.is_list(kind):
+        return f"{sql_type(kind.value_type)}[]"
+    if pa.types.is_map(kind):
+        return f"MAP({sql_type(kind.key_type)}, {sql_type(kind.item_type)})"
+    simple = {
+        pa.string(): "VARCHAR",
+        pa.float64(): "DOUBLE",
+        pa.float32(): "FLOAT",
+        pa.int64(): "BIGINT",
+        pa.bool_(): "BOOLEAN",
+    }
+    return "TIMESTAMPTZ" if pa.types.is_timestamp(kind) else simple[kind]

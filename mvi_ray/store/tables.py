@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mvi_ray.errors import StoreError
-from mvi_ray.store.clauses import condition, reading
+from mvi_ray.store.clauses import condition, reading, sql_type
 from mvi_ray.store.schemas import SCHEMA_VERSION, TableSpec
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable, WriterProperties
 
 _VERSION_KEY = "mvi.schemaVersion"
+_MIXED_KEY = "mvi.columnsWereAdded"
 _ATTEMPTS = 16
 _LONGEST_WAIT_S = 3.0
 # Every writer takes the next number under this name, so that of two at once one must look again.
@@ -45,10 +46,12 @@ class Snapshot:
     Args:
         version: of the Delta table; None when nothing was ever written.
         files: absolute paths of its live Parquet files, sorted.
+        mixed: whether some of them may be older than a column that was added since.
     """
 
     version: int | None
     files: tuple[str, ...]
+    mixed: bool = False
 
 
 class Table:
@@ -158,7 +161,8 @@ class Table:
         if not self.exists:
             return Snapshot(None, ())
         table = self.open() if version is None else self.at(version)
-        return Snapshot(table.version(), tuple(self._paths(table)))
+        mixed = table.metadata().configuration.get(_MIXED_KEY) == "true"
+        return Snapshot(table.version(), tuple(self._paths(table)), mixed)
 
     def _paths(self, table: DeltaTable) -> list[str]:
         # Not `file_uris()`, which escapes spaces and umlauts of the folder.
@@ -169,10 +173,14 @@ class Table:
         """Absolute paths of the live Parquet files, sorted."""
         return list(self.snapshot().files)
 
-    def scan(self, files: Sequence[str]) -> str:
+    def scan(self, files: Sequence[str], *, mixed: bool = True) -> str:
         """SQL over live files, or over nothing with the right columns.
 
-        A column that none of the files has, because they are older than it, is NULL.
+        A column that a file does not have, because it is older, is NULL.
+
+        Args:
+            files: of one snapshot.
+            mixed: whether some may be older than others; then every query opens all of them.
         """
         columns = {name: sql_type(kind) for name, (kind, _) in self.spec.columns.items()}
         nothing = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in columns.items())
@@ -180,7 +188,7 @@ class Table:
             return f"SELECT {nothing} WHERE false"
         # The clinical table has the columns of the study; all others have their own.
         names = "*" if self.spec.name == "clinical" else ", ".join(f'"{name}"' for name in columns)
-        every = self._read(files, "*", "union_by_name = true, ")
+        every = self._read(files, "*", "union_by_name = true, " if mixed else "")
         return f"SELECT {names} FROM (SELECT {nothing} WHERE false UNION ALL BY NAME {every})"  # noqa: S608
 
     def _read(self, files: Sequence[str], columns: str, options: str = "") -> str:
@@ -283,6 +291,7 @@ class Table:
         if fresh:
             schema = Schema.from_arrow(pa.schema([self.spec.schema.field(name) for name in fresh]))
             table.alter.add_columns(schema.fields)
+            table.alter.set_table_properties({_MIXED_KEY: "true"}, raise_if_not_exists=False)
         return table
 
     def replace_all(self, data: pa.Table) -> None:
@@ -391,19 +400,3 @@ def check_schema_version(found: str | None, what: str) -> None:
             f"{what} has schema version {found}, this program reads and writes {SCHEMA_VERSION}; "
             "use the version of mvi that wrote it"
         )
-
-
-def sql_type(kind: pa.DataType) -> str:
-    """DuckDB's name of an Arrow type."""
-    if pa.types.is_list(kind):
-        return f"{sql_type(kind.value_type)}[]"
-    if pa.types.is_map(kind):
-        return f"MAP({sql_type(kind.key_type)}, {sql_type(kind.item_type)})"
-    simple = {
-        pa.string(): "VARCHAR",
-        pa.float64(): "DOUBLE",
-        pa.float32(): "FLOAT",
-        pa.int64(): "BIGINT",
-        pa.bool_(): "BOOLEAN",
-    }
-    return "TIMESTAMPTZ" if pa.types.is_timestamp(kind) else simple[kind]

@@ -294,7 +294,9 @@ def test_a_column_that_came_later_is_null_in_older_rows(cr, rows):
     younger = Table(cr.folder, replace(CR, columns={**CR.columns, "note": (pa.string(), "a later column")}))
     cr.write([rows.cr(1.0)])
     assert younger.read(["patient_id", "note"]).to_pylist() == [{"patient_id": "P1", "note": None}]
+    assert not cr.snapshot().mixed
     younger.write([{**rows.cr(2.0, patient_id="P2"), "note": "new"}])
+    assert younger.snapshot().mixed
     found = younger.read(["patient_id", "note"]).to_pylist()
     assert sorted(r["patient_id"] + str(r["note"]) for r in found) == ["P1None", "P2new"]
 
