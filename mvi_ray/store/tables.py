@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
     from deltalake import DeltaTable, WriterProperties
 
-_VERSION_KEY = "mvi.schemaVersion"
-_MIXED_KEY = "mvi.columnsWereAdded"
-_ATTEMPTS = 16
-_LONGEST_WAIT_S = 3.0
+_VERSION_KEY, _MIXED_KEY = "mvi.schemaVersion", "mvi.columnsWereAdded"
+_ATTEMPTS, _LONGEST_WAIT_S = 16, 3.0
 # Every writer takes the next number under this name, so that of two at once one must look again.
 _TURN = "mvi.write"
 # Delta would drop entries of the log after 30 days, and with them what a training pinned.

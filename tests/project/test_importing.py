@@ -135,13 +135,7 @@ def test_of_a_family_the_table_imported_last_is_current(written: WrittenProject)
         assert then.query("SELECT value FROM features ORDER BY ALL").column(0).to_pylist() == [5, 6]
 
 
-def test_a_killed_import_leaves_the_table_before_it_current(
-    written: WrittenProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rows that are there already are found by the next one, which makes the table current."""
-    project = written.project
-    monkeypatch.setattr(importing, "_VALUES", 2)
-    _import(project, "ID,a", "P1,1", "P2,2")
+def _kill_import_at_second_commit(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     write, written_so_far = Table.write_arrow, []
 
     def killed(table: Table, data: object) -> None:
@@ -155,6 +149,16 @@ def test_a_killed_import_leaves_the_table_before_it_current(
         patch.setattr(Table, "write_arrow", killed)
         with pytest.raises(KeyboardInterrupt):
             _import(project, "ID,a,b", "P1,5,6", "P2,7,8")
+
+
+def test_a_killed_import_leaves_the_table_before_it_current(
+    written: WrittenProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are there already are found by the next one, which makes the table current."""
+    project = written.project
+    monkeypatch.setattr(importing, "_VALUES", 2)
+    _import(project, "ID,a", "P1,1", "P2,2")
+    _kill_import_at_second_commit(project, monkeypatch)
     project.refresh()
     assert [v for _, _, v in _values(project)] == [1, 2]
     assert project.sql("SELECT count(*) AS n FROM imported_all").to_pylist() == [{"n": 3}]
@@ -169,19 +173,7 @@ def test_a_first_import_that_was_killed_is_not_shown(
     """Half of a table is none; the next call completes it."""
     project = written.project
     monkeypatch.setattr(importing, "_VALUES", 2)
-    write, written_so_far = Table.write_arrow, []
-
-    def killed(table: Table, data: object) -> None:
-        if table.spec.name == "imported":
-            written_so_far.append(data)
-            if len(written_so_far) == 2:
-                raise KeyboardInterrupt
-        write(table, data)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Table, "write_arrow", killed)
-        with pytest.raises(KeyboardInterrupt):
-            _import(project, "ID,a,b", "P1,5,6", "P2,7,8")
+    _kill_import_at_second_commit(project, monkeypatch)
     project.publish()
     assert project.sql("SELECT count(*) AS n FROM imported_all").to_pylist() == [{"n": 1}]
     assert _values(project) == []
