@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from mvi_ray.errors import QueryError
@@ -71,9 +72,8 @@ def _check_with(select: str) -> None:
     Raises:
         QueryError: it does.
     """
-    import duckdb
-
-    with duckdb.connect() as connection:
+    # A cursor: several threads may check at once.
+    with _parser().cursor() as connection:
         row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [select]).fetchone()
     tree = json.loads(row[0]) if row else {}
     if tree.get("error", True):
@@ -93,6 +93,14 @@ def _check_with(select: str) -> None:
                     "WITH holds a statement that writes, the store is only read; give one SELECT"
                 )
         bodies.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
+
+
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    """A database without content. Opening one takes longer than most statements take to check."""
+    import duckdb
+
+    return duckdb.connect(config={"threads": 1})
 
 
 def check_predicate(text: str, what: str) -> duckdb.Expression:
