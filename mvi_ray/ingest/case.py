@@ -88,6 +88,8 @@ def read_case(rows: Sequence[tuple[int, ManifestRow]], folder: Path, rings: Mapp
 def _read_drawn(
     row: ManifestRow, line: int, folder: Path, grid: Geometry, rings: Mapping[str, Ring]
 ) -> tuple[DrawnMask, list[Problem]]:
+    if row.mask is None:
+        raise CaseError("mask is blank; name the file of the drawn mask")
     labels = read_labels(folder / row.mask)
     on_grid_of(grid, labels.geometry)
     label = row.label if row.segment is None else labels.label_of(row.segment)

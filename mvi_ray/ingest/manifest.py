@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from mvi_ray.errors import ManifestError
 from mvi_ray.ingest.problem import Problem
 from mvi_ray.ingest.table import read_table
-from mvi_ray.study import Name
+from mvi_ray.study import DRAWN, Name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mvi_ray.study import Study
 
 NO_IMAGE = "no image of this phase in the manifest"
+
+_REQUIRED = ("patient_id", "phase", "image", "mask")
 
 _Label = Annotated[int, Field(ge=1)]
 
@@ -35,14 +37,28 @@ class ManifestRow(BaseModel):
         min_length=1, pattern=r"^[^\x00-\x1f]+$", description="pseudonym; never a name or hospital number"
     )
     phase: Name = Field(description="a phase of the study")
-    image: str = Field(min_length=1, description="image file (NIfTI or NRRD)")
-    mask: str = Field(min_length=1, description="mask file (NIfTI or NRRD)")
+    image: str = Field(min_length=1, description="image file, or folder of a DICOM series")
+    mask: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, description="mask file; blank where the study takes the mask of another phase"
+    )
+    series: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{12}$",
+        description="which DICOM series of the folder: the first 12 digits of its UID's SHA-256",
+    )
+    part: Annotated[int | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, ge=1, description="which time point of a dynamic DICOM series, counted from 1"
+    )
     session: str = Field(default="baseline", min_length=1, description="the examination")
     lesion: str = Field(default="1", min_length=1, description="which tumour of the patient")
     reader: Name = Field(default="R1", description="who drew the mask")
+    region: Name = Field(
+        default=DRAWN, description="what the mask shows; another than the tumour where it was drawn by hand"
+    )
     label: _Label = Field(default=1, description="value of the tumour in the mask file")
     segment: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
-        default=None, description="name of the tumour's segment, instead of its label"
+        default=None,
+        description="the tumour's segment, instead of its label: a name, or patterns such as Tumor*|HCC*",
     )
     organ_mask: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
         default=None, description="mask file of the organ (liver) that clips rings"
@@ -107,8 +123,7 @@ def read_manifest(path: Path, study: Study) -> Manifest:
     """
     table = read_table(path, "manifest")
     known = list(ManifestRow.model_fields)
-    required = [name for name, field in ManifestRow.model_fields.items() if field.is_required()]
-    missing = [name for name in required if name not in table.columns]
+    missing = [name for name in _REQUIRED if name not in table.columns]
     problems: list[Problem] = []
     for column in table.columns:
         if column not in known:
@@ -121,7 +136,7 @@ def read_manifest(path: Path, study: Study) -> Manifest:
                 Problem("warning", f"column {column!r} is not read", f"known: {', '.join(known)}", line=1)
             )
     if missing:
-        raise ManifestError(f"manifest: column {missing[0]!r} is missing; it needs {', '.join(required)}")
+        raise ManifestError(f"manifest: column {missing[0]!r} is missing; it needs {', '.join(_REQUIRED)}")
 
     groups: dict[tuple[str, str, str], list[tuple[int, ManifestRow]]] = {}
     seen: dict[tuple[str, ...], int] = {}
@@ -163,6 +178,8 @@ def _parse(line: int, cells: dict[str, str]) -> ManifestRow | Problem:
 
 
 def _against_study(row: ManifestRow, study: Study) -> tuple[str, str] | None:
+    if row.mask is None:
+        return "mask is blank", "fill in the cell"
     if row.phase not in study.phases:
         return f"the study has no phase {row.phase!r}", f"use one of {', '.join(study.phases)}"
     readers = (study.readers.model, *study.readers.compare)

@@ -8,13 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from mvi_ray.errors import UsageError
 from mvi_ray.ingest.case import DrawnMask, ImageCase, read_case
-from mvi_ray.ingest.clinical import ClinicalTable, read_clinical
+from mvi_ray.ingest.clinical import read_clinical
 from mvi_ray.ingest.manifest import read_manifest
-from mvi_ray.ingest.problem import Problem
+from mvi_ray.project.clinical import store_clinical
 from mvi_ray.project.problems import record_problems
 from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.regions import region_row
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mvi_ray.ingest.manifest import Manifest
+    from mvi_ray.ingest.problem import Problem
     from mvi_ray.project.project import Project
 
 _COMMIT_EVERY = 64
@@ -92,7 +91,9 @@ def ingest(
             _store_images(project, rows, counts, progress or silent)
         if table is not None:
             counts.problems.extend(table.problems)
-            _store_clinical(project, table, counts)
+            stored, problems = store_clinical(project, table)
+            counts.patients.update(stored)
+            counts.problems.extend(problems)
         counts.problems.extend(unmatched(project.store))
         project.settle("ingest")
     with_clinical = project.store.tables["clinical"].read(["patient_id"]).num_rows
@@ -238,66 +239,3 @@ def _drop_replaced(project: Project, problems: tuple[Problem, ...]) -> None:
             names.append("region")
         key = {name: str(getattr(problem, name)) for name in names}
         tables["images" if problem.lesion is None else "masks"].delete(key)
-
-
-def _store_clinical(project: Project, table: ClinicalTable, counts: _Counts) -> None:
-    """Join the rows to those that are there, patient by patient."""
-    clinical = project.study.clinical
-    tables = project.store.tables
-    rows = {row["patient_id"]: row for row in tables["clinical"].read().to_pylist()}
-    for row in table.rows:
-        patient = str(row["patient_id"])
-        rows[patient] = {**rows.get(patient, {}), **row}
-        counts.patients.add(patient)
-    kinds = {clinical.outcome: pa.int64(), clinical.centre: pa.string()}
-    for name, variable in clinical.variables.items():
-        kinds[name] = pa.float64() if variable.kind == "continuous" else pa.string()
-    for patient, row in rows.items():
-        counts.problems.extend(_drop_other_kinds(patient, row, kinds))
-    names = ["patient_id", *(n for n in clinical.columns if any(n in row for row in rows.values()))]
-    arrays = {
-        name: pa.array([rows[p].get(name) for p in sorted(rows)], kinds.get(name, pa.string()))
-        for name in names
-    }
-    tables["clinical"].replace_all(pa.table(arrays))
-    _store_centres(project, table, counts)
-
-
-def _drop_other_kinds(
-    patient: str, row: dict[str, Any], kinds: dict[str | None, pa.DataType]
-) -> Iterator[Problem]:
-    """Forget values of an earlier table that the study now reads as another kind."""
-    for name, value in row.items():
-        kind = kinds.get(name)
-        if kind is None or value is None or isinstance(value, str) == pa.types.is_string(kind):
-            continue
-        row[name] = None
-        yield Problem(
-            "warning",
-            f"{name} was stored as another kind of variable and is dropped",
-            "ingest the clinical table again with all patients",
-            patient_id=patient,
-        )
-
-
-def _store_centres(project: Project, table: ClinicalTable, counts: _Counts) -> None:
-    column = project.study.clinical.centre
-    patients = project.store.tables["patients"]
-    known = {row["patient_id"]: row["centre"] for row in patients.read().to_pylist()}
-    fresh = []
-    for row in table.rows:
-        patient = str(row["patient_id"])
-        centre = row.get(column) if column is not None else None
-        before = known.get(patient)
-        if centre is not None and before is not None and before != centre:
-            counts.problems.append(
-                Problem(
-                    "error",
-                    f"centre is {centre!r} in the clinical table and {before!r} in the manifest",
-                    "one patient belongs to one centre; the manifest's was kept",
-                    patient_id=patient,
-                )
-            )
-        elif patient not in known or (centre is not None and before is None):
-            fresh.append({"patient_id": patient, "centre": centre, "ingested_at": now()})
-    patients.write(fresh)
