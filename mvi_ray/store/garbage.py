@@ -85,7 +85,9 @@ def orphan_volumes(store: Store) -> Iterator[Path]:
 
 
 def _leftovers(store: Store, runs: Path) -> Iterator[Path]:
-    """Catalogs that were never put into place, and trainings that never ended."""
+    """Catalogs and volumes that were never put into place, and trainings that never ended."""
+    for kind in ("images", "masks"):
+        yield from sorted((store.root / kind).glob("*/.write-*"))
     yield from sorted(path for path in store.root.glob(".publish-*") if path.is_dir())
     yield from sorted(path for path in runs.glob(".*") if path.is_dir())
 
