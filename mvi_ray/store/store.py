@@ -34,9 +34,10 @@ _MISREAD = re.compile(r"[\[\]^|?\\]|%[0-9A-Fa-f]{2}|/[^/=]+=")
 _EMPTY = "the store is empty; run `mvi ingest` first"
 
 # Files of one partition that are left side by side. Sorting a large table anew takes seconds, so
-# it waits until queries would feel the number of files.
+# it waits until queries would feel the number of files; of `masks` and `images` every query reads
+# all files.
 _LARGE = frozenset({"cr", "dlr", "imported"})
-_FEW, _SEVERAL = 8, 32
+_OF_LARGE, _OF_SMALL = 8, 4
 
 # Rows at a time: 100 MB of `cr`.
 _BATCH = 122_880
@@ -159,7 +160,7 @@ class Store:
     def settle(self, study: Declarations, event: Event) -> None:
         """At the end of a writing command: join small files, renew statistics, publish."""
         for name, table in self.tables.items():
-            compact(table, _FEW if name in _LARGE else _SEVERAL)
+            compact(table, _OF_LARGE if name in _LARGE else _OF_SMALL)
         if not is_current(self):
             self.publish(study)
             refresh_statistics(self)
