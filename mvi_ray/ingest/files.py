@@ -1,4 +1,4 @@
-"""Image and mask files (NIfTI, NRRD) to arrays with geometry."""
+"""Image and mask files (NIfTI, NRRD, MetaImage) to arrays with geometry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import SimpleITK as sitk
 
-_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr")
+_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _LARGEST_LABEL = 2.0**53
 _NIFTI_HEADER = 352
 _NIFTI_SIZES = (348, 540)
@@ -83,6 +83,11 @@ class LabelMap:
         return labels[0]
 
 
+def is_plain(path: Path) -> bool:
+    """Whether a file is one of this module, by its ending; everything else may be DICOM."""
+    return path.name.lower().endswith(_SUFFIXES)
+
+
 def read_volume(path: Path) -> Volume:
     """Read a three-dimensional image of real numbers.
 
@@ -120,7 +125,7 @@ def read_labels(path: Path, what: str = "mask") -> LabelMap:
 def _read(path: Path, what: str) -> sitk.Image:
     import SimpleITK as sitk
 
-    if not path.name.lower().endswith(_SUFFIXES):
+    if not is_plain(path):
         raise CaseError(f"{what} file has an ending that is not read; convert it to {' or '.join(_SUFFIXES)}")
     try:
         there = path.is_file()

@@ -1,6 +1,7 @@
 """The study file: phases, regions, readers, families, clinical variables, cohorts, models."""
 
 from mvi_ray.study.clinical import Clinical, Variable
+from mvi_ray.study.dicom import Dicom, SeriesRule, Split
 from mvi_ray.study.families import (
     ConventionalRadiomics,
     DeepRadiomics,
@@ -24,6 +25,7 @@ __all__ = [
     "Clinical",
     "ConventionalRadiomics",
     "DeepRadiomics",
+    "Dicom",
     "Families",
     "Family",
     "Gradient",
@@ -38,6 +40,8 @@ __all__ = [
     "Readers",
     "Ring",
     "Selection",
+    "SeriesRule",
+    "Split",
     "Study",
     "SupportVectorMachine",
     "Validation",

@@ -12,6 +12,7 @@ from typing import Literal, Self
 from pydantic import Field, PositiveFloat, model_validator
 
 from mvi_ray.study.clinical import Clinical
+from mvi_ray.study.dicom import Dicom
 from mvi_ray.study.families import Families
 from mvi_ray.study.models import Models, ModelSpec
 from mvi_ray.study.settings import DRAWN, Name, Settings, check_unique, suggest
@@ -65,6 +66,7 @@ class Study(Settings):
         description="what changes voxels before any family sees them: stated, never guessed"
     )
     families: Families
+    dicom: Dicom = Dicom()
     clinical: Clinical = Clinical()
     cohorts: dict[Literal["train", "test"], str] = Field(
         default_factory=dict, description="SQL predicates over the clinical variables"
@@ -87,6 +89,10 @@ class Study(Settings):
             # One level of derivation keeps the order of computation obvious.
             if ring.of != DRAWN:
                 msg = f"regions.{name}.of: a ring surrounds {DRAWN!r}, got {ring.of!r}"
+                raise ValueError(msg)
+        for phase in self.dicom.phases:
+            if phase not in self.phases:
+                msg = f"dicom.phases: the study has no phase {phase!r}{suggest(phase, self.phases)}"
                 raise ValueError(msg)
         self._check_binning()
         for name, spec in self.models.fit.items():
