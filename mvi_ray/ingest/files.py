@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mvi_ray.errors import CaseError, GeometryError, MaskError
+from mvi_ray.ingest.detached import check_header
 from mvi_ray.volume import Geometry, Mask, Volume
 
 if TYPE_CHECKING:
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 _SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_LARGEST = 8 * 2**30
+"""Bytes of voxels; a header that claims more is refused before memory is taken for it."""
+_SLACK = 2**20
+"""Bytes that may follow the voxels of a NIfTI file."""
 _LARGEST_LABEL = 2.0**53
 _NIFTI_HEADER = 352
 _NIFTI_SIZES = (348, 540)
 """First number of a header of version 1 and 2: it tells the order of the bytes."""
 _NIFTI_FLOATS = {16: "f4", 64: "f8"}
+_GZIP_RATIO = 1100
+"""Deflate shortens by 1032 to 1 at the most."""
 _GZIP_MARK = b"\x1f\x8b"
 
 
@@ -131,6 +138,8 @@ def _read(path: Path, what: str) -> sitk.Image:
         there = path.is_file()
     except OSError as error:
         raise CaseError(f"{what} file cannot be reached: {error.strerror}; check its path") from None
+    if not there and path.exists() and not path.is_dir():
+        raise CaseError(f"{what} is a pipe or device; name a file")
     if not there:
         raise CaseError(f"{what} file does not exist; check the path in the manifest")
     reader = sitk.ImageFileReader()
@@ -139,9 +148,11 @@ def _read(path: Path, what: str) -> sitk.Image:
     # ITK's own warnings hold the path, and go straight to stderr.
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
+        check_header(path, what)
         reader.ReadImageInformation()
         size, components = reader.GetSize(), reader.GetNumberOfComponents()
         _check_layout(size, components, what)
+        _check_size(reader, what)
         _check_complete(reader, path, what)
         return reader.Execute()
     except RuntimeError as error:
@@ -165,6 +176,18 @@ def _check_layout(size: tuple[int, ...], components: int, what: str) -> None:
         )
 
 
+def _check_size(reader: sitk.ImageFileReader, what: str) -> None:
+    """Refuse a volume by what its header claims, before memory is taken for it."""
+    import SimpleITK as sitk
+
+    bits = re.search(r"\d+", sitk.GetPixelIDValueAsString(reader.GetPixelID()))
+    needed = prod(reader.GetSize()) * (int(bits[0]) if bits else 64) // 8
+    if needed > _LARGEST:
+        raise CaseError(
+            f"{what} would take {needed / 2**30:.1f} GiB, more than {_LARGEST // 2**30}; cut it out smaller"
+        )
+
+
 def _check_complete(reader: sitk.ImageFileReader, path: Path, what: str) -> None:
     """Refuse a NIfTI file that ends early or holds NaN: ITK turns both into zeros in silence."""
     if not reader.HasMetaDataKey("vox_offset"):
@@ -172,9 +195,11 @@ def _check_complete(reader: sitk.ImageFileReader, path: Path, what: str) -> None
     start = max(_NIFTI_HEADER, int(float(reader.GetMetaData("vox_offset"))))
     needed = start + prod(reader.GetSize()) * int(reader.GetMetaData("bitpix")) // 8
     try:
-        content = _unpacked(path)
+        content = _unpacked(path, needed)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise CaseError(f"{what} file is damaged or ends early; copy it anew") from None
+    if len(content) > needed + _SLACK:
+        raise CaseError(f"{what} file holds far more than its header says; export it anew")
     if len(content) < needed:
         raise CaseError(f"{what} file ends early: {len(content)} of {needed} bytes; copy it anew")
     kind = _NIFTI_FLOATS.get(int(reader.GetMetaData("datatype")))
@@ -186,9 +211,15 @@ def _check_complete(reader: sitk.ImageFileReader, path: Path, what: str) -> None
             raise GeometryError(f"{what} has {bad} voxels that are NaN or infinite; replace them in the file")
 
 
-def _unpacked(path: Path) -> bytes:
-    content = path.read_bytes()
-    return gzip.decompress(content) if content.startswith(_GZIP_MARK) else content
+def _unpacked(path: Path, needed: int) -> bytes:
+    """Content of a file, packed or not, up to a little more than is needed."""
+    with path.open("rb") as file:
+        packed = file.read(len(_GZIP_MARK)) == _GZIP_MARK
+    # Memory is taken for what is asked for, so no more is asked for than there can be.
+    most = path.stat().st_size * (_GZIP_RATIO if packed else 1) + 1
+    with gzip.open(path) if packed else path.open("rb") as file:
+        # Reading on to the end, where there is one, checks the sum behind a packed file.
+        return file.read(min(needed + _SLACK + 1, most))
 
 
 def _array(image: sitk.Image, what: str) -> npt.NDArray[Any]:

@@ -67,7 +67,7 @@ def _series_at(path: Path, key: str | None) -> tuple[Series, tuple[str, ...]]:
         if stat.S_ISDIR(mode):
             scan = scan_folder(path)
             remarks = tuple(problem.reason for problem in scan.problems)
-            return _chosen(scan.series, key), remarks
+            return _chosen(scan.series, key, remarks), remarks
         if not stat.S_ISREG(mode):
             raise CaseError("image is a pipe or device; name a file or a folder")
         with quiet():
@@ -81,10 +81,10 @@ def _series_at(path: Path, key: str | None) -> tuple[Series, tuple[str, ...]]:
         raise CaseError(
             "image file is neither DICOM nor of an ending that is read; convert it to .nii.gz or .nrrd"
         )
-    return _chosen(series_of([header]), key), ()
+    return _chosen(series_of([header]), key, ()), ()
 
 
-def _chosen(series: tuple[Series, ...], key: str | None) -> Series:
+def _chosen(series: tuple[Series, ...], key: str | None, remarks: tuple[str, ...]) -> Series:
     images = [one for one in series if one.kind == "image"]
     if key is not None:
         named = [one for one in series if one.key == key]
@@ -99,8 +99,11 @@ def _chosen(series: tuple[Series, ...], key: str | None) -> Series:
             raise CaseError(f"series {key} is not in the folder, which holds {_listed(images)}; correct it")
         return meant[0]
     if not images:
+        kinds = sorted({one.modality for one in series})
+        others = f"; there are {', '.join(kinds)}" if kinds else ""
+        others += f"; {remarks[0]}" if remarks else ""
         raise CaseError(
-            "the folder holds no DICOM images of a kind that is read (CT, MR, PET); check the path"
+            f"no DICOM images of a kind that is read (CT, MR, PET) are there{others}; check the path"
         )
     if len(images) > 1:
         raise CaseError(

@@ -18,7 +18,7 @@ from mvi_ray.volume import Geometry
 if TYPE_CHECKING:
     from conftest import Folder
 
-FORMATS = ["nii", "nii.gz", "nrrd", "nhdr"]
+FORMATS = ["nii", "nii.gz", "nrrd", "nhdr", "mha", "mhd"]
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -94,12 +94,13 @@ def test_whole_labels_of_any_type_are_labels(folder: Folder, dtype: str) -> None
 # What is refused ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["jane.dcm", "jane.png", "jane.nii.bz2", "jane", "jane.mha"])
+@pytest.mark.parametrize("name", ["jane.dcm", "jane.png", "jane.nii.bz2", "jane", "jane.img"])
 def test_other_endings_are_refused_by_name(folder: Folder, name: str) -> None:
     """The message says what can be read."""
     (folder.path / name).write_bytes(b"x")
     assert refusal(folder, name) == (
-        "* file has an ending that is not read; convert it to .nii or .nii.gz or .nrrd or .nhdr"
+        "* file has an ending that is not read; "
+        "convert it to .nii or .nii.gz or .nrrd or .nhdr or .mha or .mhd"
     )
 
 
@@ -174,7 +175,7 @@ def test_header_whose_data_file_is_gone_names_no_file(folder: Folder) -> None:
     folder.image("jane.nhdr")
     for file in folder.path.glob("jane.raw*"):
         file.unlink()
-    assert "cannot be read" in refusal(folder, "jane.nhdr")
+    assert "a file of voxels that is not there" in refusal(folder, "jane.nhdr")
 
 
 @pytest.mark.parametrize("ending", ["nii", "nrrd"])

@@ -14,7 +14,7 @@ import zlib
 from contextlib import contextmanager
 from datetime import date
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mvi_ray.errors import CaseError
 
@@ -26,6 +26,7 @@ LARGEST_FILE = 8 * 2**30
 """Bytes of one file, packed or unpacked; larger ones are refused before they are read."""
 
 _PREAMBLE, _MARK = 128, b"DICM"
+_FIRST_ELEMENTS = {b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00"}
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _SECONDS_OF_DAY = 86400.0
@@ -53,27 +54,25 @@ def quiet() -> Iterator[None]:
         log.removeFilter(drop)
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file begins as a DICOM file does, with preamble or, as old ones do, without.
+def begins_as(path: Path) -> Literal["preamble", "data", "other"]:
+    """How a file begins: as DICOM with its preamble, as old DICOM may without one, or otherwise.
 
     Raises:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(_PREAMBLE + len(_MARK))
-    return head[_PREAMBLE:] == _MARK or _begins_with_data(head)
-
-
-def _begins_with_data(head: bytes) -> bool:
+    if head[_PREAMBLE:] == _MARK:
+        return "preamble"
     # Without preamble the first element is of group 0008, and its number is a small one.
-    return len(head) > 8 and head[:2] == b"\x08\x00" and head[2:4] in (b"\x00\x00", b"\x05\x00", b"\x08\x00")
+    return "data" if head[:4] in _FIRST_ELEMENTS else "other"
 
 
 def load(path: Path, tags: Sequence[int], *, pixels: bool = False) -> Elements:
     """Read the named elements of one file.
 
     Args:
-        path: a file that `is_dicom`.
+        path: a file that begins as DICOM.
         tags: which elements; those inside a named sequence come with it.
         pixels: whether pixel data are among them.
 
@@ -136,9 +135,17 @@ class Elements:
     @property
     def transfer_syntax(self) -> str:
         """UID of how the file is written; empty when it does not say."""
+        return self._meta("TransferSyntaxUID")
+
+    @property
+    def media_class(self) -> str:
+        """UID of what the file is, as it stands before the header proper; empty when it does not say."""
+        return self._meta("MediaStorageSOPClassUID")
+
+    def _meta(self, keyword: str) -> str:
         try:
-            return str(self.dataset.file_meta.TransferSyntaxUID)
-        except (AttributeError, TypeError, ValueError):
+            return str(getattr(self.dataset.file_meta, keyword))
+        except Exception:  # noqa: BLE001  # missing, or bytes that pydicom trips over
             return ""
 
     def _value(self, tag: int) -> tuple[Any, str, bool]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from mvi_ray.ingest.dicom.elements import Elements, is_dicom, key_of, load, references
+from mvi_ray.errors import CaseError
+from mvi_ray.ingest.dicom.elements import Elements, begins_as, key_of, load, references
 
 if TYPE_CHECKING:
     from datetime import date
@@ -26,6 +27,11 @@ _CAPTURES = {_CLASS + n for n in ("7", "7.1", "7.2", "7.3", "7.4")}
 """Secondary capture: often a picture of a screen, sometimes slices with their places."""
 _SEGMENTATIONS = {_CLASS + n for n in ("66.4", "66.7")}
 _CONTOURS = {_CLASS + "481.3"}
+_MODALITIES = {
+    *("CR", "CT", "DX", "ECG", "ES", "GM", "IO", "KO", "MG", "MR", "NM", "OP", "OT", "PR", "PT", "PX"),
+    *("REG", "RF", "RG", "RTDOSE", "RTIMAGE", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SC", "SEG", "SM"),
+    *("SR", "US", "VL", "XA", "XC"),
+}
 _DIRECTORY = "1.2.840.10008.1.3.10"
 
 _SHARED, _PER_FRAME = 0x52009229, 0x52009230
@@ -166,18 +172,25 @@ def read_header(path: Path) -> Header | None:
     """Read one file without its pixels; None when it is no DICOM file, or a directory of others.
 
     Raises:
-        CaseError: it begins as DICOM and is damaged.
+        CaseError: it begins as DICOM and is damaged, or contradicts itself.
         OSError: it cannot be read.
     """
-    if not is_dicom(path):
+    begin = begins_as(path)
+    if begin == "other":
         return None
-    found = load(path, TAGS)
+    try:
+        found = load(path, TAGS)
+    except CaseError:
+        if begin == "data":
+            return None
+        raise
     sop_class = found.word(0x00080016)
-    if sop_class == _DIRECTORY or _DIRECTORY in _media_class(found):
+    if sop_class == _DIRECTORY or found.media_class == _DIRECTORY:
         return None
     if not found.word(0x0020000E):
-        # Without a series it is none of the objects that belong to a patient.
-        return None
+        if begin == "data":
+            return None
+        raise CaseError("DICOM file is of no series, or its header ends early; copy it anew")
     first = _instance(path, found, sop_class)
     mask = first.kind in ("segmentation", "contours")
     frame = found.word(0x00200052)
@@ -189,7 +202,7 @@ def read_header(path: Path) -> Header | None:
         study=_key(found.word(0x0020000D)),
         series=key_of(found.word(0x0020000E)),
         frame_of_reference=_key(frame),
-        modality=found.word(0x00080060).upper(),
+        modality=modality_of(found),
         description=found.text(0x0008103E),
         number=found.whole(0x00200011),
         day=found.day(0x00080020) or found.day(0x00080021) or found.day(0x00080022),
@@ -201,8 +214,10 @@ def read_header(path: Path) -> Header | None:
     )
 
 
-def _media_class(found: Elements) -> str:
-    return str(getattr(getattr(found.dataset, "file_meta", None), "MediaStorageSOPClassUID", ""))
+def modality_of(found: Elements) -> str:
+    """Modality, which is shown in messages and stored: one of the standard's codes, or OT."""
+    code = found.word(0x00080060).upper()
+    return code if code in _MODALITIES else "OT"
 
 
 def _key(uid: str) -> str:
@@ -280,6 +295,11 @@ def _or(value: float | None, default: float) -> float:
 def _frames(found: Elements, whole: Instance) -> tuple[Instance, ...]:
     shared = found.item(_SHARED)
     frames = found.items(_PER_FRAME)
+    if len(frames) != whole.frames:
+        raise CaseError(
+            f"enhanced DICOM file says it holds {whole.frames} frames and describes {len(frames)}; "
+            "export the series anew"
+        )
     return tuple(_frame(whole, at, [frame, *([shared] if shared else [])]) for at, frame in enumerate(frames))
 
 

@@ -84,9 +84,7 @@ def parts_of(series: Series, split: Split = "auto") -> list[Part]:
             order and times contradict each other.
     """
     if series.kind != "image" or not series.instances:
-        raise CaseError(
-            f"series {series.key} holds no images ({series.modality or 'no modality'}); choose another series"
-        )
+        raise CaseError(f"series {series.key} holds no images ({series.modality}); choose another series")
     instances, remarks = _without_localizers(series.instances)
     # Copies of one file stand for one slice here; whether they are equal is seen when they are read.
     copies: dict[tuple[str, int | None], list[Instance]] = defaultdict(list)
@@ -159,12 +157,14 @@ def _cut(instances: tuple[Instance, ...], where: _Where) -> list[_Group]:
     if len(set(repeats.values())) > 1:
         # Some places are doubled and others are not: no time points, but a stack to be checked.
         return [_Group((), instances)]
-    return _by_order(instances, where)
+    groups = _ranked(instances, where, _ORDER, by_number)
+    _check_order(groups, where)
+    return groups
 
 
 def _cut_by(split: str, instances: tuple[Instance, ...], where: _Where) -> list[_Group]:
     if split == _ORDER:
-        return _by_order(instances, where)
+        return _ranked(instances, where, _ORDER, by_number)
     value = _TIMES[split]
     groups = _grouped(instances, value)
     if groups is None:
@@ -225,10 +225,8 @@ def _nearly_same_places(groups: list[tuple[Instance, ...]], where: _Where) -> bo
     )
 
 
-def _by_order(instances: tuple[Instance, ...], where: _Where) -> list[_Group]:
-    groups = _ranked(instances, where, _ORDER, by_number)
-    if max(_repeats(instances, where).values()) == 1:
-        return [_Group((), instances)]
+def _check_order(groups: list[_Group], where: _Where) -> None:
+    """Refuse an order of numbers in which time runs backwards at any place."""
     for name in _CLOCKS[:2]:
         times = [[_TIMES[name](i) for i in sorted(g.instances, key=lambda i: where[id(i)])] for g in groups]
         pairs = [p for a, b in pairwise(times) for p in zip(a, b, strict=False)]
@@ -237,7 +235,6 @@ def _by_order(instances: tuple[Instance, ...], where: _Where) -> list[_Group]:
                 f"the order of the slices contradicts their {name.replace('_', ' ')}; "
                 "say under dicom.split which of them is right"
             )
-    return groups
 
 
 def _ranked(

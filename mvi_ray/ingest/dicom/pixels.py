@@ -61,7 +61,7 @@ def stored_values(instances: Sequence[Instance]) -> Iterator[npt.NDArray[Any]]:
     found = load(first.path, _TAGS, pixels=True)
     data = found.raw(_PIXEL_DATA)
     if not data:
-        raise CaseError("a slice has no pixel data; export the series with its images")
+        raise CaseError("a slice has no pixel data, or its file ends early; copy the series anew")
     if found.items(_MODALITY_LUT):
         raise CaseError(
             "values are translated by a table (Modality LUT), which is not read; export rescaled values"

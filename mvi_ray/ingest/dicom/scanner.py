@@ -44,7 +44,7 @@ class Scanner:
     echo_time_ms: float | None
     flip_angle_deg: float | None
     acquired_on: date | None
-    modality: str | None
+    modality: str
 
 
 def scanner_facts(part: Part) -> Scanner:
@@ -67,7 +67,7 @@ def scanner_facts(part: Part) -> Scanner:
         echo_time_ms=_between(first.timing.echo[1], 10_000.0),
         flip_angle_deg=_between(_number(groups, 0x00189112, 0x00181314), 360.0),
         acquired_on=_day(found),
-        modality=_text(found.word(0x00080060)),
+        modality=part.series.modality,
     )
 
 

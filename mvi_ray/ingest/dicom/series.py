@@ -54,14 +54,11 @@ def series_of(headers: Iterable[Header]) -> tuple[Series, ...]:
     """
     groups: dict[tuple[str, str, Kind], list[Header]] = {}
     for header in headers:
-        for kind in {instance.kind for instance in header.instances} or {_NO_FRAMES}:
-            groups.setdefault((header.series, header.identifier, kind), []).append(header)
+        # All frames of a file are of one kind.
+        key = header.series, header.identifier, header.instances[0].kind
+        groups.setdefault(key, []).append(header)
     made = [_series(key, identifier, kind, found) for (key, identifier, kind), found in groups.items()]
     return tuple(sorted(made, key=_order))
-
-
-_NO_FRAMES: Kind = "other"
-"""What an enhanced file without frames is."""
 
 
 def _series(key: str, identifier: str, kind: Kind, headers: list[Header]) -> Series:

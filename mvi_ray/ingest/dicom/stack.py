@@ -128,6 +128,8 @@ def _one_spacing(instances: Sequence[Instance]) -> tuple[float, float]:
             "choose the series of measured values"
         )
     spacings = np.array(found)
+    if spacings.min() <= 0:
+        raise GeometryError(f"pixel spacing is {spacings.min():g} mm in the header; export the series anew")
     if np.ptp(spacings, axis=0).max() > 1e-4 * abs(spacings).max():
         shown = _counted(Counter(found))
         raise GeometryError(f"slices have different pixel spacings ({shown} mm); choose or split the series")
