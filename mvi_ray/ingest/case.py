@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mvi_ray.errors import CaseError, MaskError
-from mvi_ray.ingest.files import on_grid_of, read_labels, read_volume
+from mvi_ray.ingest.files import read_volume
+from mvi_ray.ingest.masks import SegmentChoice, read_mask
 from mvi_ray.ingest.problem import Problem
 from mvi_ray.regions.derive import Region, derive_regions
 from mvi_ray.regions.facts import mask_facts
@@ -90,11 +91,10 @@ def _read_drawn(
 ) -> tuple[DrawnMask, list[Problem]]:
     if row.mask is None:
         raise CaseError("mask is blank; name the file of the drawn mask")
-    labels = read_labels(folder / row.mask)
-    on_grid_of(grid, labels.geometry)
-    label = row.label if row.segment is None else labels.label_of(row.segment)
-    source = labels.select(label)
-    problems = []
+    label = row.label if "label" in row.model_fields_set else None
+    found = read_mask(folder / row.mask, SegmentChoice.of(label, row.segment, tumour=True), grid)
+    source = found.mask
+    problems = [Problem("warning", *remark, line=line, **row.case) for remark in found.remarks]
     thin = _check_extent(source)
     if thin:
         problems.append(Problem("warning", *thin, line=line, **row.case))
@@ -126,22 +126,7 @@ def _check_extent(mask: Mask) -> tuple[str, str] | None:
 def _read_organ(row: ManifestRow, folder: Path, grid: Geometry) -> Mask | None:
     if row.organ_mask is None:
         return None
-    labels = read_labels(folder / row.organ_mask, "organ mask")
-    on_grid_of(grid, labels.geometry, "organ mask")
-    label = row.organ_label
-    there = labels.labels
-    if not there:
-        raise MaskError("organ mask is empty; draw the organ, or leave organ_mask blank")
-    if label is None:
-        if len(there) != 1:
-            raise MaskError(
-                f"organ mask holds {len(there)} labels ({', '.join(map(str, there[:8]))}); "
-                "name one in organ_label"
-            )
-        label = there[0]
-    try:
-        organ = labels.select(label)
-    except MaskError as error:
-        raise MaskError(f"organ mask: {error.message}") from None
+    choice = SegmentChoice.of(row.organ_label, None)
+    organ = read_mask(folder / row.organ_mask, choice, grid, what="organ mask").mask
     # The organ only cuts voxels away, so it shares the grid of the mask it cuts to the last bit.
     return Mask(organ.array, grid)

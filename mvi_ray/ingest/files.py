@@ -5,15 +5,14 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mvi_ray.errors import CaseError, GeometryError, MaskError
+from mvi_ray.errors import CaseError, GeometryError
 from mvi_ray.ingest.detached import check_header
-from mvi_ray.volume import Geometry, Mask, Volume
+from mvi_ray.volume import Geometry, Volume
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +21,12 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 _SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_SLICER = "Segment0_"
+"""What the keys of the first segment begin with in a segmentation of 3D Slicer."""
 _LARGEST = 8 * 2**30
 """Bytes of voxels; a header that claims more is refused before memory is taken for it."""
 _SLACK = 2**20
 """Bytes that may follow the voxels of a NIfTI file."""
-_LARGEST_LABEL = 2.0**53
 _NIFTI_HEADER = 352
 _NIFTI_SIZES = (348, 540)
 """First number of a header of version 1 and 2: it tells the order of the bytes."""
@@ -36,65 +36,6 @@ _GZIP_RATIO = 1100
 _GZIP_MARK = b"\x1f\x8b"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelMap:
-    """A mask file before a label is chosen.
-
-    Args:
-        array: labels, shape (z, y, x), whole numbers.
-        geometry: its grid.
-        segments: segment name to its labels, where the file names its segments.
-    """
-
-    array: npt.NDArray[Any]
-    geometry: Geometry
-    segments: dict[str, tuple[int, ...]]
-
-    @property
-    def labels(self) -> list[int]:
-        """Values that occur, without 0."""
-        return [int(v) for v in np.unique(self.array) if v != 0]
-
-    def select(self, label: int) -> Mask:
-        """Voxels of one label.
-
-        Raises:
-            MaskError: the map is empty, or the label does not occur.
-        """
-        labels = self.labels
-        if not labels:
-            raise MaskError("mask is empty; draw the tumour, or remove the line")
-        if label not in labels:
-            shown = ", ".join(map(str, labels[:8])) + (" …" if len(labels) > 8 else "")
-            raise MaskError(
-                f"label {label} does not occur in the mask, which holds {shown}; name one in the column label"
-            )
-        return Mask((self.array == label).astype(np.uint8), self.geometry)
-
-    def label_of(self, segment: str) -> int:
-        """Label of a named segment.
-
-        Raises:
-            MaskError: the file names no segments, or not this one, or several so.
-        """
-        if segment not in self.segments:
-            raise MaskError(
-                # Names of segments are free text, and may be a patient's.
-                f"segment {segment!r} is not among the {len(self.segments)} that the mask names; "
-                "correct the segment, or give the label"
-            )
-        labels = self.segments[segment]
-        if len(labels) > 1:
-            shown = ", ".join(map(str, labels))
-            raise MaskError(f"segment {segment!r} stands for the labels {shown}; give the label instead")
-        return labels[0]
-
-
-def is_plain(path: Path) -> bool:
-    """Whether a file is one of this module, by its ending; everything else may be DICOM."""
-    return path.name.lower().endswith(_SUFFIXES)
-
-
 def read_volume(path: Path) -> Volume:
     """Read a three-dimensional image of real numbers.
 
@@ -102,46 +43,27 @@ def read_volume(path: Path) -> Volume:
         CaseError: the file is missing, not readable, or not one volume of numbers.
         GeometryError: its grid is not valid, or a voxel is not finite.
     """
-    image = _read(path, "image")
-    return Volume(_array(image, "image"), Geometry.of_sitk(image))
+    image = read_sitk(path, "image")
+    return Volume(voxels_of(image, "image"), Geometry.of_sitk(image))
 
 
-def read_labels(path: Path, what: str = "mask") -> LabelMap:
-    """Read a label map.
+def read_sitk(path: Path, what: str, *, layered: bool = False) -> sitk.Image:
+    """Read one volume, and leave no word of ITK's on the way.
+
+    Args:
+        path: the file.
+        what: what to call it in messages.
+        layered: whether a file of 3D Slicer may hold several layers, as values of each voxel or
+            as fourth dimension.
 
     Raises:
-        CaseError: the file is missing, not readable, or layered.
-        MaskError: it holds values that are no labels.
+        CaseError: the file is missing, not readable, or not one volume.
     """
-    image = _read(path, what)
-    array = _array(image, what)
-    if array.dtype.kind == "f":
-        # NaN differs from itself; infinite and huge values would wrap around as integers.
-        odd = (np.rint(array) != array) | ~(np.abs(array) < _LARGEST_LABEL)
-        if odd.any():
-            raise MaskError(
-                f"{what} holds fractions or no numbers, such as {array[odd].flat[0]:g}; "
-                "export it as a label map of whole numbers"
-            )
-        array = array.astype(np.int64)
-    if array.size and int(array.min()) < 0:
-        raise MaskError(f"{what} holds the negative label {int(array.min())}; export it anew")
-    return LabelMap(array, Geometry.of_sitk(image), _segments(image))
-
-
-def _read(path: Path, what: str) -> sitk.Image:
     import SimpleITK as sitk
 
-    if not is_plain(path):
-        raise CaseError(f"{what} file has an ending that is not read; convert it to {' or '.join(_SUFFIXES)}")
-    try:
-        there = path.is_file()
-    except OSError as error:
-        raise CaseError(f"{what} file cannot be reached: {error.strerror}; check its path") from None
-    if not there and path.exists() and not path.is_dir():
-        raise CaseError(f"{what} is a pipe or device; name a file")
-    if not there:
-        raise CaseError(f"{what} file does not exist; check the path in the manifest")
+    if not has_suffix(path):
+        raise CaseError(f"{what} file has an ending that is not read; convert it to {endings()}")
+    check_there(path, what)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
@@ -151,7 +73,8 @@ def _read(path: Path, what: str) -> sitk.Image:
         check_header(path, what)
         reader.ReadImageInformation()
         size, components = reader.GetSize(), reader.GetNumberOfComponents()
-        _check_layout(size, components, what)
+        if not (layered and any(key.startswith(_SLICER) for key in reader.GetMetaDataKeys())):
+            _check_layout(size, components, what)
         _check_size(reader, what)
         _check_complete(reader, path, what)
         return reader.Execute()
@@ -161,6 +84,32 @@ def _read(path: Path, what: str) -> sitk.Image:
         raise CaseError(f"{what} file cannot be read: {error.strerror}; check its permissions") from None
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def has_suffix(path: Path) -> bool:
+    """Whether the name ends like a volume that `read_sitk` reads."""
+    return path.name.lower().endswith(_SUFFIXES)
+
+
+def endings() -> str:
+    """The endings of `has_suffix`, for a message."""
+    return " or ".join(_SUFFIXES)
+
+
+def check_there(path: Path, what: str) -> None:
+    """Refuse a path at which there is no file.
+
+    Raises:
+        CaseError: there is none, or it cannot be reached.
+    """
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise CaseError(f"{what} file cannot be reached: {error.strerror}; check its path") from None
+    if not there and path.exists() and not path.is_dir():
+        raise CaseError(f"{what} is a pipe or device; name a file")
+    if not there:
+        raise CaseError(f"{what} file does not exist; check the path in the manifest")
 
 
 def _check_layout(size: tuple[int, ...], components: int, what: str) -> None:
@@ -181,7 +130,8 @@ def _check_size(reader: sitk.ImageFileReader, what: str) -> None:
     import SimpleITK as sitk
 
     bits = re.search(r"\d+", sitk.GetPixelIDValueAsString(reader.GetPixelID()))
-    needed = prod(reader.GetSize()) * (int(bits[0]) if bits else 64) // 8
+    values = prod(reader.GetSize()) * reader.GetNumberOfComponents()
+    needed = values * (int(bits[0]) if bits else 64) // 8
     if needed > _LARGEST:
         raise CaseError(
             f"{what} would take {needed / 2**30:.1f} GiB, more than {_LARGEST // 2**30}; cut it out smaller"
@@ -222,7 +172,12 @@ def _unpacked(path: Path, needed: int) -> bytes:
         return file.read(min(needed + _SLACK + 1, most))
 
 
-def _array(image: sitk.Image, what: str) -> npt.NDArray[Any]:
+def voxels_of(image: sitk.Image, what: str) -> npt.NDArray[Any]:
+    """Values as an array (z, y, x), with the layers last where each voxel holds several.
+
+    Raises:
+        CaseError: they are no real numbers.
+    """
     import SimpleITK as sitk
 
     array: npt.NDArray[Any] = sitk.GetArrayFromImage(image)
@@ -241,32 +196,3 @@ def _cause(error: RuntimeError, path: Path) -> str:
     # A header may name a second file, in quotes.
     text = re.sub(r'"[^"]*"', "the file", text)
     return "the reader does not say why" if re.search(r"[/\\]", text) else text
-
-
-def _segments(image: sitk.Image) -> dict[str, tuple[int, ...]]:
-    """Names that 3D Slicer writes as ``Segment3_Name`` and ``Segment3_LabelValue``."""
-    found: dict[str, tuple[int, ...]] = {}
-    for key in image.GetMetaDataKeys():
-        match = re.fullmatch(r"Segment(\d+)_Name", key)
-        value = f"Segment{match[1]}_LabelValue" if match else ""
-        if match and image.HasMetaDataKey(value):
-            label = image.GetMetaData(value).strip()
-            name = image.GetMetaData(key)
-            if label.isdecimal() and int(label) not in found.get(name, ()):
-                found[name] = (*found.get(name, ()), int(label))
-    return found
-
-
-def on_grid_of(image: Geometry, mask: Geometry, what: str = "mask") -> None:
-    """Check that a mask lies on the grid of its image.
-
-    Raises:
-        GeometryError: it does not; the message says in what.
-    """
-    if not image.overlaps(mask):
-        raise GeometryError(f"{what} lies outside the image; check that both are of one examination")
-    difference = image.difference(mask)
-    if difference:
-        raise GeometryError(
-            f"{what} lies on another grid than the image ({difference}); resample it onto the image"
-        )

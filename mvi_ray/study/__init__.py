@@ -16,6 +16,7 @@ from mvi_ray.study.families import (
 )
 from mvi_ray.study.models import Models, ModelSpec, Selection, SupportVectorMachine, Validation
 from mvi_ray.study.reading import load_study, parse_study
+from mvi_ray.study.segments import Segments
 from mvi_ray.study.settings import DRAWN, FILE_NAME, Family, Name, check_name
 from mvi_ray.study.study import Readers, Ring, Study
 
@@ -39,6 +40,7 @@ __all__ = [
     "NoParameters",
     "Readers",
     "Ring",
+    "Segments",
     "Selection",
     "SeriesRule",
     "Split",

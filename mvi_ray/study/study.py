@@ -15,6 +15,7 @@ from mvi_ray.study.clinical import Clinical
 from mvi_ray.study.dicom import Dicom
 from mvi_ray.study.families import Families
 from mvi_ray.study.models import Models, ModelSpec
+from mvi_ray.study.segments import Segments
 from mvi_ray.study.settings import DRAWN, Name, Settings, check_unique, suggest
 
 
@@ -65,6 +66,12 @@ class Study(Settings):
     preprocessing: Literal["none"] = Field(
         description="what changes voxels before any family sees them: stated, never guessed"
     )
+    geometry: Literal["exact", "resample"] = Field(
+        default="exact",
+        description="masks on another grid than their image: 'exact' refuses them, "
+        "'resample' takes the nearest voxel and records it",
+    )
+    segments: Segments = Segments()
     families: Families
     dicom: Dicom = Dicom()
     clinical: Clinical = Clinical()

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from scipy.spatial.transform import Rotation
 
-from mvi_ray.errors import CaseError, GeometryError, MaskError
-from mvi_ray.ingest.files import LabelMap, on_grid_of, read_labels, read_volume
-from mvi_ray.volume import Geometry
+from mvi_ray.errors import CaseError, GeometryError
+from mvi_ray.ingest.files import read_volume
+from mvi_ray.ingest.masks.labels import read_labels
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -80,15 +79,6 @@ def test_single_time_point_is_a_volume(folder: Folder) -> None:
     """A fourth dimension of one is no fourth dimension."""
     folder.write("a.nii.gz", np.ones((1, 6, 8, 10), dtype=np.int16))
     assert read_volume(folder.path / "a.nii.gz").geometry.size == (10, 8, 6)
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int64", "float32", "float64"])
-def test_whole_labels_of_any_type_are_labels(folder: Folder, dtype: str) -> None:
-    """A label map saved as floating point is fine as long as its values are whole."""
-    labels = read_labels(folder.mask("m.nrrd", 3, dtype))
-    assert labels.labels == [3]
-    assert labels.select(3).voxels == 18
-    assert labels.select(3).array.dtype == np.uint8
 
 
 # What is refused ----------------------------------------------------------------------
@@ -220,26 +210,6 @@ def test_image_with_voxels_that_are_no_numbers_is_refused(folder: Folder, bad: f
             read_volume(path)
 
 
-@pytest.mark.parametrize("bad", [0.5, 1.0001, np.nan, np.inf, -np.inf, 1e30, -0.25])
-def test_mask_with_values_that_are_no_labels_is_refused(folder: Folder, bad: float) -> None:
-    """A resampled mask holds fractions; infinite and huge values must not wrap around."""
-    array = block_of(1.0)
-    array[0, 0, 0] = bad
-    path = folder.write("jane.nrrd", array)
-    with pytest.raises(MaskError, match="holds fractions or no numbers, such as") as caught:
-        read_labels(path)
-    assert f"such as {bad:g}" in caught.value.reason
-    assert caught.value.way_out == "export it as a label map of whole numbers"
-
-
-@pytest.mark.parametrize("dtype", ["int16", "float32"])
-def test_negative_label_is_refused(folder: Folder, dtype: str) -> None:
-    """A label is a positive number."""
-    path = folder.mask("jane.nrrd", -2, dtype)
-    with pytest.raises(MaskError, match="mask holds the negative label -2; export it anew"):
-        read_labels(path)
-
-
 def test_sheared_nrrd_is_refused(folder: Folder) -> None:
     """A gantry tilt that was not resampled is no right grid."""
     path = folder.image("jane.nrrd")
@@ -285,119 +255,3 @@ def with_way_out(folder: Folder, name: str) -> str:
     folder.check_text(caught.value.message)
     assert caught.value.way_out, caught.value.message
     return caught.value.message
-
-
-def block_of(value: float) -> np.ndarray:
-    """A block of one value in single precision."""
-    array = np.zeros((6, 8, 10), dtype=np.float32)
-    array[2:4, 3:6, 4:7] = value
-    return array
-
-
-# Labels and segments ------------------------------------------------------------------
-
-
-def labels_of(values: list[int], **segments: tuple[int, ...]) -> LabelMap:
-    """A label map of one row of voxels."""
-    grid = Geometry((len(values), 1, 1), (1, 1, 1), (0, 0, 0), IDENTITY)
-    return LabelMap(np.array(values, dtype=np.int16).reshape(1, 1, -1), grid, segments)
-
-
-def test_label_255_is_told_when_1_was_asked_for() -> None:
-    """The classic export of a binary mask; the message shows what is there."""
-    with pytest.raises(
-        MaskError, match="label 1 does not occur in the mask, which holds 255; name one in the column"
-    ):
-        labels_of([0, 255, 255]).select(1)
-
-
-def test_many_labels_are_listed_in_short() -> None:
-    """The message stays readable."""
-    with pytest.raises(MaskError, match=r"which holds 1, 2, 3, 4, 5, 6, 7, 8 …; name"):
-        labels_of(list(range(30))).select(99)
-
-
-def test_empty_label_map_is_told() -> None:
-    """Nothing was drawn."""
-    with pytest.raises(MaskError, match="mask is empty; draw the tumour, or remove the line"):
-        labels_of([0, 0]).select(1)
-
-
-def test_background_is_no_label() -> None:
-    """0 is what was not drawn."""
-    with pytest.raises(MaskError, match="label 0 does not occur"):
-        labels_of([0, 1]).select(0)
-
-
-def test_unknown_segment_is_told_without_the_names_there() -> None:
-    """They are free text, and may be a patient's."""
-    with pytest.raises(MaskError, match="'Tumor' is not among the 2 that the mask names") as caught:
-        labels_of([0, 1], Beeblebrox=(1,), Liver=(2,)).label_of("Tumor")
-    assert caught.value.way_out == "correct the segment, or give the label"
-    assert "Beeblebrox" not in caught.value.message
-    with pytest.raises(MaskError, match="not among the 0"):
-        labels_of([0, 1]).label_of("tumour")
-
-
-def test_segments_of_slicer_are_read(folder: Folder) -> None:
-    """`Segment0_Name` and `Segment0_LabelValue`, as 3D Slicer writes them."""
-    meta = {
-        "Segment0_Name": "liver",
-        "Segment0_LabelValue": "1",
-        "Segment1_Name": "tumour",
-        "Segment1_LabelValue": " 4 ",
-        "Segment2_Name": "no label",
-        "Segment3_Name": "broken",
-        "Segment3_LabelValue": "four",
-        "SegmentX_Name": "no number",
-    }
-    labels = read_labels(folder.mask("m.nrrd", 4, meta=meta))
-    assert labels.segments == {"liver": (1,), "tumour": (4,)}
-    assert labels.select(labels.label_of("tumour")).voxels == 18
-
-
-def test_two_segments_of_one_name_are_not_guessed(folder: Folder) -> None:
-    """The last one must not win in silence."""
-    meta = {f"Segment{n}_Name": "tumour" for n in (0, 1)} | {
-        f"Segment{n}_LabelValue": str(n + 1) for n in (0, 1)
-    }
-    labels = read_labels(folder.mask("m.nrrd", 1, meta=meta))
-    with pytest.raises(MaskError, match="'tumour' stands for the labels 1, 2; give the label instead"):
-        labels.label_of("tumour")
-
-
-# Grids --------------------------------------------------------------------------------
-
-GRID = Geometry((10, 8, 6), (1.0, 1.5, 2.0), (10.0, -20.0, 30.0), IDENTITY)
-
-
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (Geometry((10, 8, 5), (1.0, 1.5, 2.0), (10.0, -20.0, 30.0), IDENTITY), r"\(size \(10, 8, 5\)"),
-        (Geometry((10, 8, 6), (1.0, 1.5, 2.1), (10.0, -20.0, 30.0), IDENTITY), r"\(spacing \(1, 1.5, 2.1\)"),
-        (Geometry((10, 8, 6), (1.0, 1.5, 2.0), (10.5, -20.0, 30.0), IDENTITY), r"\(origin \(10.5, -20, 30\)"),
-        (
-            Geometry((10, 8, 6), (1.0, 1.5, 2.0), (500.0, -20.0, 30.0), IDENTITY),
-            "lies outside the image; check",
-        ),
-    ],
-)
-def test_mask_on_another_grid_is_refused(mask: Geometry, message: str) -> None:
-    """Size, spacing, a shift by half a voxel, another place: each is told."""
-    with pytest.raises(GeometryError, match=message) as caught:
-        on_grid_of(GRID, mask, "organ mask")
-    assert caught.value.message.startswith("organ mask")
-    assert caught.value.way_out
-
-
-def test_mask_turned_by_a_degree_is_refused() -> None:
-    """A direction that differs is told as such."""
-    turn = Rotation.from_euler("z", 1, degrees=True).as_matrix().ravel().tolist()
-    with pytest.raises(GeometryError, match=r"\(direction .*resample it onto the image"):
-        on_grid_of(GRID, Geometry(GRID.size, GRID.spacing, GRID.origin, tuple(turn)))
-
-
-def test_mask_on_the_grid_is_taken() -> None:
-    """No message, no error."""
-    on_grid_of(GRID, Geometry(GRID.size, GRID.spacing, (10.0, -20.0, 30.0 + 1e-5), IDENTITY))

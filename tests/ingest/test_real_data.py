@@ -9,8 +9,9 @@ import pytest
 import SimpleITK as sitk
 
 from mvi_ray.ingest.case import read_case
-from mvi_ray.ingest.files import read_labels, read_volume
+from mvi_ray.ingest.files import read_volume
 from mvi_ray.ingest.manifest import ManifestRow, read_manifest
+from mvi_ray.ingest.masks.labels import read_labels
 from mvi_ray.study import Ring, parse_study
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def test_sarcoma_patient_is_read_from_its_manifest(real_data: Path) -> None:
 def test_liver_is_the_organ_of_a_lesion(real_data: Path) -> None:
     """One file holds the organ under label 5 and a structure under another label."""
     folder = real_data / "liver-mr"
-    labels = read_labels(folder / "segmentation.nii.gz")
-    assert 5 in labels.labels
+    (labels,) = read_labels(folder / "segmentation.nii.gz").layers
+    assert 5 in labels
     # Label 4 borders on the liver, so that its ring lies in part inside.
     cells = {"image": "image.nii.gz", "mask": "segmentation.nii.gz", "label": 4}
     free = case_of(folder, **cells)
@@ -67,8 +68,8 @@ def test_liver_is_the_organ_of_a_lesion(real_data: Path) -> None:
     whole, cut = (case.masks[0].regions[1] for case in (free, clipped))
     organ = clipped.masks[0].organ
     assert organ is not None
-    assert clipped.masks[0].regions[0].facts.voxels == int((labels.array == 4).sum())
-    assert organ.voxels == int((labels.array == 5).sum())
+    assert clipped.masks[0].regions[0].facts.voxels == int((labels == 4).sum())
+    assert organ.voxels == int((labels == 5).sum())
     assert np.array_equal(cut.mask.array, whole.mask.array & organ.array)
     assert cut.clipped_organ_mm3 == pytest.approx(whole.facts.volume_mm3 - cut.facts.volume_mm3)
     assert cut.clipped_organ_mm3 > 0
@@ -84,7 +85,7 @@ def test_liver_without_a_label_is_not_guessed(real_data: Path) -> None:
         organ_mask="segmentation.nii.gz",
     )
     assert case.problems[0].reason.startswith("organ mask holds ")
-    assert case.problems[0].way_out == "name one in organ_label"
+    assert case.problems[0].way_out == "give one of them"
     assert case.masks == ()
 
 
