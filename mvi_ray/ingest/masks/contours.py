@@ -76,6 +76,8 @@ def drawn(contours: Sequence[Points], grid: Geometry, rule: GeometryRule, what: 
         raise _nothing(slices, what)
     mask = Mask(array, grid)
     remarks = _remarks(planes, slices, axis, grid, what)
+    if distance is None:
+        remarks.extend(_beside(slices, what))
     if len(flat) < len(found):
         twice = f"{len(found) - len(flat)} contours of the {what} are there twice, and count once"
         remarks.append(Remark(twice, "export it anew if that is not meant"))
@@ -131,7 +133,7 @@ def _slices(
     found = {}
     for at in range(count):
         height = min(heights, key=lambda h: (abs(h - at), h))
-        if abs(height - at) <= distance / 2:
+        if abs(height - at) <= distance / 2 + 10**-_DIGITS:
             found[at] = height
     return found, distance
 
@@ -212,12 +214,16 @@ def _remarks(
                 "check that none is missing",
             )
         )
-    beside = max(abs(height - at) for at, height in slices.items())
-    if beside > _BESIDE:
-        remarks.append(
-            Remark(
-                f"contours of the {what} lie up to {beside:.2g} of a slice beside the slices of the image",
-                "check that they were drawn on it",
-            )
-        )
     return remarks
+
+
+def _beside(slices: dict[int, float], what: str) -> list[Remark]:
+    beside = max(abs(height - at) for at, height in slices.items())
+    if beside <= _BESIDE:
+        return []
+    return [
+        Remark(
+            f"contours of the {what} lie up to {beside:.2g} of a slice beside the slices of the image",
+            "check that they were drawn on it",
+        )
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 import zlib
 from contextlib import contextmanager
@@ -26,12 +27,26 @@ _MOST_FILES = 10_000
 
 
 @contextmanager
+def _silence() -> Iterator[None]:
+    """Neither warnings nor log lines of the parsers: they hold values of the header."""
+    loggers = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
 def parsing(what: str) -> Iterator[None]:
     """Turn whatever a damaged DICOM file makes the parsers raise into a CaseError without its text."""
     try:
-        with warnings.catch_warnings():
-            # Warnings of the parsers hold values of the header.
-            warnings.simplefilter("ignore")
+        with _silence():
             yield
     except CaseError:
         raise
@@ -59,7 +74,7 @@ def read_dataset(path: Path, what: str = "mask") -> Dataset:
         if size > _MOST_BYTES:
             raise CaseError(f"{what} file has {size} bytes; export the one segment that is needed")
         dataset = _read(path, what)
-    kind = _kind(dataset)
+        kind = _kind(dataset)
     if kind is None:
         raise CaseError(f"{what} is no DICOM file; export it as DICOM SEG, RTSTRUCT or label map")
     if kind != _RTSTRUCT and kind not in _SEG:
@@ -110,8 +125,7 @@ def _kind_of_file(path: Path) -> str | None:
     import pydicom
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _silence():
             if path.stat().st_size > _MOST_BYTES or not pydicom.misc.is_dicom(path):
                 return None
             head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])

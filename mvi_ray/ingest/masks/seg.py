@@ -74,6 +74,8 @@ def read(
         segments = [
             Segment(int(item.SegmentNumber), str(item.get("SegmentLabel") or "").strip())
             for item in dataset.SegmentSequence
+            # A label map segmentation may list its background.
+            if int(item.SegmentNumber) > 0
         ]
         segment = choose(segments, choice, what)
         frames = [f for f in _frames(dataset, what) if f.segment in (segment.number, None)]

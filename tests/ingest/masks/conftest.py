@@ -14,7 +14,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RTStructureSetSt
 from mvi_ray.volume import Geometry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -37,7 +37,7 @@ def drawn() -> np.ndarray:
     return array
 
 
-def sources(grid: Geometry) -> list[pydicom.Dataset]:
+def _sources(grid: Geometry) -> list[pydicom.Dataset]:
     """Headers of the slices of an image, as a segmentation refers to them."""
     series, study = generate_uid(), generate_uid()
     matrix = grid.matrix
@@ -63,7 +63,7 @@ def sources(grid: Geometry) -> list[pydicom.Dataset]:
     return found
 
 
-def write_seg(
+def _write_seg(
     path: Path,
     arrays: Mapping[str, np.ndarray],
     grid: Geometry = GRID,
@@ -85,7 +85,7 @@ def write_seg(
     if kind == "LABELMAP":
         pixels = sum(array.astype(np.uint8) * n for n, array in enumerate(arrays.values(), start=1))
     seg = highdicom.seg.Segmentation(
-        sources(grid),
+        _sources(grid),
         pixels,
         kind,
         described,
@@ -103,7 +103,7 @@ def write_seg(
     return seg
 
 
-def write_rtstruct(
+def _write_rtstruct(
     path: Path, regions: Mapping[str, Sequence[np.ndarray]], kind: str = "CLOSED_PLANAR"
 ) -> pydicom.Dataset:
     """Write contours (name to lists of points in LPS millimetres) as RTSTRUCT."""
@@ -131,7 +131,7 @@ def write_rtstruct(
     return data
 
 
-def square_contours(array: np.ndarray, grid: Geometry, axis: int = 2) -> list[np.ndarray]:
+def _square_contours(array: np.ndarray, grid: Geometry, axis: int = 2) -> list[np.ndarray]:
     """One square for each voxel inside, along its borders, in slices across an axis (x, y, z)."""
     others = [a for a in range(3) if a != axis]
     found = []
@@ -140,3 +140,21 @@ def square_contours(array: np.ndarray, grid: Geometry, axis: int = 2) -> list[np
         corners[:, others] += [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]
         found.append(np.array([grid.point(corner) for corner in corners]))
     return found
+
+
+@pytest.fixture(scope="session")
+def write_seg() -> Callable[..., highdicom.seg.Segmentation]:
+    """Write segments (name to array of 0 and 1, or of shares) as DICOM SEG."""
+    return _write_seg
+
+
+@pytest.fixture(scope="session")
+def write_rtstruct() -> Callable[..., pydicom.Dataset]:
+    """Write contours (name to lists of points in LPS millimetres) as RTSTRUCT."""
+    return _write_rtstruct
+
+
+@pytest.fixture(scope="session")
+def square_contours() -> Callable[..., list[np.ndarray]]:
+    """One square for each voxel inside, along its borders."""
+    return _square_contours
