@@ -232,7 +232,7 @@ def test_tag_that_builds_an_object_is_refused() -> None:
             "inner_mm: Input should be greater than or equal to 0 (got -1)",
         ),
         ("outer_mm: 10", "outer_mm: 5, clip: liver", "clip: Input should be 'organ' or 'none' (got 'liver')"),
-        ("outer_mm: 10", "outer_mm: 5, of: necrosis", "a ring surrounds 'intratumoral', got 'necrosis'"),
+        ("outer_mm: 10", "outer_mm: 5, of: necrosis", "peritumoral.of: the study has no 'necrosis'; it has"),
         ("peritumoral:", "intratumoral:", "'intratumoral' and 'intratumoral' are the same name"),
         ("peritumoral:", "Intratumoral:", "'Intratumoral' and 'intratumoral' are the same name"),
         ("peritumoral:", "peri tumoral:", "'peri tumoral' is not a name: start with a letter"),

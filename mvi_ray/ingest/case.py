@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mvi_ray.ingest.manifest import ManifestRow
-    from mvi_ray.study import Ring
+    from mvi_ray.study import Definition
     from mvi_ray.volume import Geometry, Volume
 
 
@@ -58,13 +58,15 @@ class ImageCase:
     problems: tuple[Problem, ...] = field(default=())
 
 
-def read_case(rows: Sequence[tuple[int, ManifestRow]], folder: Path, rings: Mapping[str, Ring]) -> ImageCase:
+def read_case(
+    rows: Sequence[tuple[int, ManifestRow]], folder: Path, definitions: Mapping[str, Definition]
+) -> ImageCase:
     """Read one image and its masks; one bad mask does not cost the others.
 
     Args:
         rows: lines of the manifest with the same patient, session and phase.
         folder: what relative paths start from.
-        rings: derived regions of the study.
+        definitions: regions of the study beside the drawn one.
     """
     line, first = rows[0]
     patient, session, phase = first.image_key
@@ -73,21 +75,27 @@ def read_case(rows: Sequence[tuple[int, ManifestRow]], folder: Path, rings: Mapp
     except CaseError as error:
         case = {"patient_id": patient, "session": session, "phase": phase}
         return ImageCase(patient, session, phase, None, (), (Problem.of(error, line=line, **case),))
+    volume = source.to_canonical()
     masks: list[DrawnMask] = []
     problems: list[Problem] = []
     for at, row in rows:
         try:
-            drawn, found = _read_drawn(row, at, folder, source.geometry, rings)
+            drawn, found = _read_drawn(row, at, folder, source.geometry, volume, definitions)
         except CaseError as error:
             problems.append(Problem.of(error, line=at, **row.case))
         else:
             masks.append(drawn)
             problems.extend(found)
-    return ImageCase(patient, session, phase, source.to_canonical(), tuple(masks), tuple(problems))
+    return ImageCase(patient, session, phase, volume, tuple(masks), tuple(problems))
 
 
 def _read_drawn(
-    row: ManifestRow, line: int, folder: Path, grid: Geometry, rings: Mapping[str, Ring]
+    row: ManifestRow,
+    line: int,
+    folder: Path,
+    grid: Geometry,
+    volume: Volume,
+    definitions: Mapping[str, Definition],
 ) -> tuple[DrawnMask, list[Problem]]:
     if row.mask is None:
         raise CaseError("mask is blank; name the file of the drawn mask")
@@ -103,7 +111,7 @@ def _read_drawn(
     organ = _read_organ(row, folder, source.geometry)
     if organ is not None:
         organ = organ.to_canonical(code)
-    made, failed = derive_regions(drawn, rings, organ)
+    made, failed = derive_regions(drawn, definitions, organ, volume)
     for name, error in failed.items():
         problems.append(Problem.of(error, line=line, region=name, **row.case))
     tumour = Region(DRAWN, drawn, mask_facts(drawn))

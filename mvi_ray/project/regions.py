@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import StoreError
 from mvi_ray.ingest.problem import Problem
 from mvi_ray.project.problems import add_problems
-from mvi_ray.regions.derive import definition_text, derive_regions
+from mvi_ray.regions.derive import GIVEN, definition_text, derive_regions
 from mvi_ray.store.tables import now
 from mvi_ray.store.volumes import StoredVolume, save_volume
-from mvi_ray.study import DRAWN
+from mvi_ray.study import DRAWN, ByHand, with_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +22,22 @@ if TYPE_CHECKING:
     from mvi_ray.project.progress import Progress
     from mvi_ray.project.project import Project
     from mvi_ray.regions.derive import Region
-    from mvi_ray.study import Ring
+    from mvi_ray.store.tables import Table
+    from mvi_ray.study import Definition
 
 _COMMIT_EVERY = 64
+_IMAGE = ("patient_id", "session", "phase")
+_OF_THE_DRAWN = (
+    "organ_digest",
+    "organ_path",
+    "carried_from",
+    "shift_x_mm",
+    "shift_y_mm",
+    "shift_z_mm",
+    "rotation_deg",
+    "resampled_from",
+)
+"""Columns in which a derived region repeats the row of the drawn mask."""
 _VOI = ("patient_id", "session", "phase", "lesion", "reader")
 
 
@@ -47,6 +60,7 @@ def region_row(root: Path, region: Region, image: str) -> dict[str, Any]:
         "largest_diameter_mm": region.facts.largest_diameter_mm,
         "clipped_organ_mm3": region.clipped_organ_mm3,
         "clipped_image_mm3": region.clipped_image_mm3,
+        "clipped_threshold_mm3": region.clipped_threshold_mm3,
         "definition": region.definition,
     }
 
@@ -54,46 +68,33 @@ def region_row(root: Path, region: Region, image: str) -> dict[str, Any]:
 def derive_again(project: Project, progress: Progress) -> list[Problem]:
     """Make the regions whose definition in the study is not the one they were made by.
 
+    Regions that are files of their own stay, and count for those that are made from them.
+
     Returns:
         Regions that cannot be made any more; their old rows are removed. They stand in the
         quarantine, and those that could be made now do not any longer.
     """
-    rings = project.study.regions
     table = project.store.tables["masks"]
-    rows = table.read().to_pylist()
-    made = {(*(r[k] for k in _VOI), r["region"]): r["definition"] for r in rows}
     problems: list[Problem] = []
     fresh: list[dict[str, Any]] = []
     quarantine = project.store.tables["quarantine"]
     listed = set(quarantine.read(["region"]).column(0).to_pylist())
-    root = project.store.root
-    todo: list[tuple[dict[str, Any], dict[str, Ring]]] = []
-    for row in rows:
-        wanted = {
-            name: ring
-            for name, ring in rings.items()
-            if made.get((*(row[k] for k in _VOI), name)) != definition_text(ring)
-        }
-        if row["region"] == DRAWN and wanted:
-            todo.append((row, wanted))
-    for number, (row, changed) in enumerate(todo, start=1):
+    todo = [case for case in _cases(table, project.study.regions) if case.wanted]
+    images = _images(project) if any(case.reads_image for case in todo) else {}
+    for number, case in enumerate(todo, start=1):
+        row = case.rows[DRAWN]
         key = {k: row[k] for k in _VOI}
-        stored = StoredVolume.of_row(row, "mask_digest")
         regions: list[Region] = []
         failed: Mapping[str, MviError] = {}
         try:
-            organ = None
-            if row["organ_path"] is not None:
-                organ = replace(stored, path=row["organ_path"], digest=row["organ_digest"]).load_mask(root)
-            regions, failed = derive_regions(stored.load_mask(root), changed, organ)
+            regions, failed = case.derive(project.store.root, images)
         except StoreError as unreadable:
-            failed = dict.fromkeys(changed, unreadable)
+            failed = dict.fromkeys(case.wanted, unreadable)
         fresh.extend(
             {
-                **region_row(root, region, row["image_digest"]),
+                **region_row(project.store.root, region, row["image_digest"]),
                 **key,
-                "organ_digest": row["organ_digest"],
-                "organ_path": row["organ_path"],
+                **{name: row[name] for name in _OF_THE_DRAWN},
                 "ingested_at": now(),
             }
             for region in regions
@@ -111,3 +112,88 @@ def derive_again(project: Project, progress: Progress) -> list[Problem]:
     table.write(fresh)
     add_problems(quarantine, problems)
     return problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One reader's masks of one lesion, as they are stored.
+
+    Args:
+        rows: region to row of the table.
+        definitions: of all regions of the study.
+    """
+
+    rows: dict[str, dict[str, Any]]
+    definitions: Mapping[str, Definition]
+
+    @property
+    def given(self) -> list[str]:
+        """Regions that are files of their own."""
+        return [name for name in self.definitions if self._made(name) == GIVEN]
+
+    @property
+    def wanted(self) -> list[str]:
+        """Regions whose definition is not the one they were made by."""
+        given = self.given
+        return [
+            name
+            for name in self.definitions
+            if name not in given and self._made(name) != definition_text(name, self.definitions, given)
+        ]
+
+    @property
+    def needed(self) -> dict[str, Definition]:
+        """Definitions of what is wanted, and of what that is made from."""
+        return with_sources(self.definitions, self.wanted)
+
+    @property
+    def reads_image(self) -> bool:
+        """Whether something wanted is cut to intensities."""
+        given = self.given
+        return any(
+            definition.threshold is not None
+            for name, definition in self.needed.items()
+            if name not in given and not isinstance(definition, ByHand)
+        )
+
+    def _made(self, name: str) -> str | None:
+        return self.rows[name]["definition"] if name in self.rows else None
+
+    def derive(
+        self, root: Path, images: Mapping[tuple[str, ...], StoredVolume]
+    ) -> tuple[list[Region], dict[str, MviError]]:
+        """Make what is wanted; of what it is made from, only what is wanted too is returned."""
+        row = self.rows[DRAWN]
+        stored = StoredVolume.of_row(row, "mask_digest")
+        organ = image = None
+        if row["organ_path"] is not None:
+            organ = replace(stored, path=row["organ_path"], digest=row["organ_digest"]).load_mask(root)
+        if self.reads_image:
+            found = images.get(tuple(row[k] for k in _IMAGE))
+            if found is None or found.digest != row["image_digest"]:
+                raise StoreError("the image of a mask is not in the store; ingest its patient again")
+            image = found.load_image(root)
+        needed, wanted = self.needed, self.wanted
+        given = {
+            name: StoredVolume.of_row(self.rows[name], "mask_digest").load_mask(root)
+            for name in self.given
+            if name in needed
+        }
+        made, failed = derive_regions(stored.load_mask(root), needed, organ, image, given)
+        return (
+            [region for region in made if region.name in wanted],
+            {name: error for name, error in failed.items() if name in wanted},
+        )
+
+
+def _cases(table: Table, definitions: Mapping[str, Definition]) -> list[_Case]:
+    """Every drawn mask with its regions, in the order of the table."""
+    cases: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
+    for row in table.read().to_pylist():
+        cases.setdefault(tuple(row[k] for k in _VOI), {})[row["region"]] = row
+    return [_Case(rows, definitions) for rows in cases.values() if DRAWN in rows]
+
+
+def _images(project: Project) -> dict[tuple[str, ...], StoredVolume]:
+    rows = project.store.tables["images"].read().to_pylist()
+    return {tuple(row[k] for k in _IMAGE): StoredVolume.of_row(row) for row in rows}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -10,42 +9,32 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from mvi_ray.errors import MaskError
+from mvi_ray.regions.clip import ClippedMask, clip
 from mvi_ray.volume import Mask
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mvi_ray.study import Ring
+    from mvi_ray.volume import Volume
 
 
-@dataclass(frozen=True, slots=True)
-class ClippedRing:
-    """A ring and how much of it was cut away.
-
-    Args:
-        mask: the ring on the grid of the mask it surrounds.
-        clipped_organ_mm3: volume outside the organ, in cubic millimetres; None without an organ.
-        clipped_image_mm3: volume beyond the edge of the image, in cubic millimetres.
-    """
-
-    mask: Mask
-    clipped_organ_mm3: float | None
-    clipped_image_mm3: float
-
-
-def ring_around(mask: Mask, definition: Ring, organ: Mask | None = None) -> ClippedRing:
+def ring_around(
+    mask: Mask, definition: Ring, organ: Mask | None = None, image: Volume | None = None
+) -> ClippedMask:
     """Voxels with inner < distance ≤ outer to the nearest voxel of the mask.
 
     Distances run from voxel centre to voxel centre with the spacing of each axis, by the exact
     Euclidean distance transform, on the native grid.
 
     Args:
-        mask: the drawn mask.
-        definition: inner and outer distance in millimetres; whether to clip to the organ.
+        mask: the mask it surrounds.
+        definition: inner and outer distance in millimetres; what to clip to.
         organ: mask on the same grid; only read when the definition clips to the organ.
+        image: intensities on the same grid; only read when the definition has a threshold.
 
     Raises:
-        MaskError: nothing of the ring is left inside the organ and the image.
+        MaskError: nothing of the ring is left inside the organ, the image and the intensities.
     """
     sampling = mask.geometry.sampling
     margin = [ceil(definition.outer_mm / step) + 1 for step in sampling]
@@ -56,30 +45,23 @@ def ring_around(mask: Mask, definition: Ring, organ: Mask | None = None) -> Clip
     distance = distance_transform_edt(~inside, sampling=sampling)
     shell = (distance > definition.inner_mm) & (distance <= definition.outer_mm) & ~inside
 
-    within_image = _window(np.ones(mask.array.shape, dtype=bool), low, high)
-    outside_image = int(np.count_nonzero(shell & ~within_image))
-    shell &= within_image
-    clipped_organ = None
-    if organ is not None and definition.clip == "organ":
-        organ_here = _window(organ.array, low, high)
-        clipped_organ = int(np.count_nonzero(shell & ~organ_here)) * mask.geometry.voxel_mm3
-        shell &= organ_here
-    if not shell.any():
+    begin = [max(0, at) for at in low]
+    end = [min(n, at) for n, at in zip(mask.array.shape, high, strict=True)]
+    z, y, x = (slice(b, e) for b, e in zip(begin, end, strict=True))
+    within = shell[tuple(slice(b - at, e - at) for b, e, at in zip(begin, end, low, strict=True))]
+    beyond = int(np.count_nonzero(shell)) - int(np.count_nonzero(within))
+    cut = clip(within, (z, y, x), definition, organ, image)
+    if not cut.inside.any():
+        places = "the organ and the image"
+        if definition.threshold is not None:
+            places += ", within the intensities"
         raise MaskError(
-            f"nothing is left of the ring of {definition.outer_mm:g} mm inside the organ and the image; "
+            f"nothing is left of the ring of {definition.outer_mm:g} mm inside {places}; "
             "check the organ mask, or set clip: none for this region"
         )
     full = np.zeros(mask.array.shape, dtype=np.uint8)
-    begin = [max(0, at) for at in low]
-    end = [min(n, at) for n, at in zip(mask.array.shape, high, strict=True)]
-    full[tuple(slice(b, e) for b, e in zip(begin, end, strict=True))] = shell[
-        tuple(slice(b - at, e - at) for b, e, at in zip(begin, end, low, strict=True))
-    ]
-    return ClippedRing(
-        Mask(full, mask.geometry, mask.reorientation),
-        clipped_organ,
-        outside_image * mask.geometry.voxel_mm3,
-    )
+    full[z, y, x] = cut.inside
+    return ClippedMask.of(Mask(full, mask.geometry, mask.reorientation), cut, beyond)
 
 
 def _window(array: npt.NDArray[np.generic], low: list[int], high: list[int]) -> npt.NDArray[np.bool_]:

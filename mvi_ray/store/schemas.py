@@ -125,9 +125,17 @@ MASKS = TableSpec(
         "largest_diameter_mm": (_REAL, "longest distance of two voxel centres inside"),
         "clipped_organ_mm3": (_REAL, "volume cut off outside the organ; NULL without an organ"),
         "clipped_image_mm3": (_REAL, "volume beyond the edge of the image; NULL for a drawn mask"),
+        "clipped_threshold_mm3": (_REAL, "volume cut off outside the intensities; NULL without a threshold"),
         "definition": (_TEXT, "how a derived region was made (JSON); NULL for a drawn mask"),
         "organ_digest": (_TEXT, "SHA-256 of the organ mask, if one was given"),
         "organ_path": (_TEXT, "canonical organ mask on the same grid, relative to the store"),
+        "carried_from": (_TEXT, "phase on which the mask was drawn; NULL when on this one"),
+        **{
+            f"shift_{a}_mm": (_REAL, f"LPS shift {a} from that phase to this one; NULL when not carried")
+            for a in "xyz"
+        },
+        "rotation_deg": (_REAL, "turn from that phase to this one; NULL when not carried"),
+        "resampled_from": (_TEXT, "grid of the file, when the mask was resampled; NULL when it was not"),
         "ingested_at": (_TIME, "when the mask was stored (UTC)"),
     },
     tuple(_VOI_KEY),

@@ -14,18 +14,34 @@ from mvi_ray.study.families import (
     NoParameters,
     Wavelet,
 )
+from mvi_ray.study.masks import CarriedMask
 from mvi_ray.study.models import Models, ModelSpec, Selection, SupportVectorMachine, Validation
+from mvi_ray.study.readers import Consensus, Readers
 from mvi_ray.study.reading import load_study, parse_study
+from mvi_ray.study.regions import (
+    ByHand,
+    Combination,
+    Definition,
+    Ring,
+    Threshold,
+    derivation_order,
+    with_sources,
+)
 from mvi_ray.study.segments import Segments
 from mvi_ray.study.settings import DRAWN, FILE_NAME, Family, Name, check_name
-from mvi_ray.study.study import Readers, Ring, Study
+from mvi_ray.study.study import Study
 
 __all__ = [
     "DRAWN",
     "FILE_NAME",
+    "ByHand",
+    "CarriedMask",
     "Clinical",
+    "Combination",
+    "Consensus",
     "ConventionalRadiomics",
     "DeepRadiomics",
+    "Definition",
     "Dicom",
     "Families",
     "Family",
@@ -46,10 +62,13 @@ __all__ = [
     "Split",
     "Study",
     "SupportVectorMachine",
+    "Threshold",
     "Validation",
     "Variable",
     "Wavelet",
     "check_name",
+    "derivation_order",
     "load_study",
     "parse_study",
+    "with_sources",
 ]

@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     """Names that could stand at a place of the study file; empty where any name may."""
     here: Any = Study
+    annotation: Any = Study
     of_mapping = False
     for part in loc:
         if of_mapping:
             # A name of the user's own, as in regions.NAME; its value type is entered already.
             of_mapping = False
+            continue
+        if isinstance(part, int):
+            continue
+        if _is_branch(part):
+            here = _model_of(annotation, str(part).strip("()")) or here
             continue
         if not (isinstance(here, type) and issubclass(here, BaseModel)):
             return []
@@ -31,18 +37,20 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         )
         if field is None:
             return []
-        of_mapping = get_origin(field.annotation) is dict
-        here = _model_of(field.annotation)
+        annotation = field.annotation
+        of_mapping = get_origin(annotation) is dict
+        here = _model_of(annotation)
     if isinstance(here, type) and issubclass(here, BaseModel):
         return [f.alias or n for n, f in here.model_fields.items()]
     return []
 
 
-def _model_of(annotation: Any) -> Any:
+def _model_of(annotation: Any, name: str | None = None) -> Any:
+    """The first model within a type, or the one of this name."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
+        return annotation if name in (None, annotation.__name__) else None
     for inner in getattr(annotation, "__args__", ()):
-        found = _model_of(inner)
+        found = _model_of(inner, name)
         if found is not None:
             return found
     return None
@@ -50,7 +58,7 @@ def _model_of(annotation: Any) -> Any:
 
 def _is_branch(part: int | str) -> bool:
     """Whether pydantic, not the user, put this part into a place: a branch of a union."""
-    return isinstance(part, str) and (part == "[key]" or part.startswith(("constrained-", "dict[")))
+    return isinstance(part, str) and (part == "[key]" or part.startswith(("constrained-", "dict[", "(")))
 
 
 def _other_branch(item: Any) -> bool:
@@ -64,9 +72,15 @@ def _explain(error: ValidationError) -> str:
     for item in error.errors(include_url=False):
         if _other_branch(item):
             continue
-        loc = tuple(part for part in item["loc"] if not _is_branch(part))
-        where = ".".join(str(part) for part in loc)
-        if item["type"] == "extra_forbidden":
+        loc = item["loc"]
+        unknown = item["type"] == "extra_forbidden"
+        # An unknown key is the user's, whatever it looks like.
+        where = ".".join(
+            str(part)
+            for at, part in enumerate(loc, start=1)
+            if not _is_branch(part) or (unknown and at == len(loc))
+        )
+        if unknown:
             known = _fields_at(loc[:-1])
             hint = suggest(str(loc[-1]), known)
             lines.append(f"{where}: unknown key{hint}; known: {', '.join(known)}")
@@ -74,7 +88,8 @@ def _explain(error: ValidationError) -> str:
             lines.append(f"{where}: is required")
         else:
             text = item["msg"].removeprefix("Value error, ")
-            got = "" if isinstance(item["input"], dict | Study) else f" (got {item['input']!r})"
+            found = item["input"].get("kind") if item["type"] == "region_kind" else item["input"]
+            got = "" if isinstance(found, dict | Study) else f" (got {found!r})"
             lines.append(f"{where + ': ' if where else ''}{text}{got}")
     return "\n".join(f"  {line}" for line in lines)
 

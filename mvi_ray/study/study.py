@@ -9,45 +9,17 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from mvi_ray.study.clinical import Clinical
 from mvi_ray.study.dicom import Dicom
 from mvi_ray.study.families import Families
+from mvi_ray.study.masks import CarriedMask, check_masks
 from mvi_ray.study.models import Models, ModelSpec
+from mvi_ray.study.readers import Readers
+from mvi_ray.study.regions import Definition, derivation_order
 from mvi_ray.study.segments import Segments
 from mvi_ray.study.settings import DRAWN, Name, Settings, check_unique, suggest
-
-
-class Ring(Settings):
-    """A shell around another region, in true millimetres on the native grid."""
-
-    kind: Literal["ring"] = Field(description="the only derived region built so far")
-    of: Name = Field(default=DRAWN, description="the region it surrounds")
-    inner_mm: float = Field(default=0.0, ge=0, description="voxels up to this distance are left out")
-    outer_mm: PositiveFloat = Field(le=50, description="voxels up to this distance are taken")
-    clip: Literal["organ", "none"] = Field(
-        default="organ", description="'organ': stay inside the organ mask where one is given"
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.inner_mm >= self.outer_mm:
-            msg = f"inner_mm ({self.inner_mm:g}) must be below outer_mm ({self.outer_mm:g})"
-            raise ValueError(msg)
-        return self
-
-
-class Readers(Settings):
-    """Who drew the masks."""
-
-    model: Name = Field(default="R1", description="reader whose masks the models use")
-    compare: tuple[Name, ...] = Field(default=(), description="readers compared by ICC")
-
-    @model_validator(mode="after")
-    def _different(self) -> Self:
-        check_unique((self.model, *self.compare))
-        return self
 
 
 class Study(Settings):
@@ -59,8 +31,11 @@ class Study(Settings):
         default=False, description="true: the images are made by a program; every result says so"
     )
     phases: tuple[Name, ...] = Field(min_length=1, description="one image of a patient each")
-    regions: dict[Name, Ring] = Field(
-        default_factory=dict, description=f"regions derived from the drawn mask ({DRAWN})"
+    masks: dict[Name, CarriedMask] = Field(
+        default_factory=dict, description="phases that take the mask drawn on another phase"
+    )
+    regions: dict[Name, Definition] = Field(
+        default_factory=dict, description=f"regions beside the drawn mask ({DRAWN})"
     )
     readers: Readers = Readers()
     preprocessing: Literal["none"] = Field(
@@ -92,15 +67,12 @@ class Study(Settings):
         if DRAWN in self.regions:
             msg = f"regions: {DRAWN!r} is the drawn mask and cannot be defined again"
             raise ValueError(msg)
-        for name, ring in self.regions.items():
-            # One level of derivation keeps the order of computation obvious.
-            if ring.of != DRAWN:
-                msg = f"regions.{name}.of: a ring surrounds {DRAWN!r}, got {ring.of!r}"
-                raise ValueError(msg)
         for phase in self.dicom.phases:
             if phase not in self.phases:
                 msg = f"dicom.phases: the study has no phase {phase!r}{suggest(phase, self.phases)}"
                 raise ValueError(msg)
+        derivation_order(self.regions)
+        check_masks(self.masks, self.phases)
         self._check_binning()
         for name, spec in self.models.fit.items():
             self._check_model(name, spec)

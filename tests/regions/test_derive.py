@@ -29,7 +29,7 @@ def test_each_ring_becomes_a_region_with_its_facts() -> None:
     assert [r.name for r in made] == ["near", "far"]
     assert [r.mask.voxels for r in made] == [6, 26]
     assert made[0].facts == mask_facts(made[0].mask)
-    assert made[1].definition == definition_text(rings["far"])
+    assert made[1].definition == definition_text("far", rings)
 
 
 def test_empty_ring_does_not_cost_its_siblings() -> None:
@@ -64,7 +64,7 @@ def test_no_rings_make_no_regions() -> None:
 
 def test_definition_is_the_contract() -> None:
     """Golden: the text stands in the store; another text would make every ring anew."""
-    text = definition_text(Ring(kind="ring", outer_mm=10))
+    text = definition_text("p", {"p": Ring(kind="ring", outer_mm=10)})
     assert text == '{"clip":"organ","inner_mm":0.0,"kind":"ring","of":"intratumoral","outer_mm":10.0}'
 
 
@@ -74,6 +74,8 @@ def test_equal_definitions_have_equal_texts() -> None:
         {"kind": "ring", "outer_mm": 10},
         {"outer_mm": 10.0, "inner_mm": 0, "kind": "ring", "clip": "organ"},
     ]
-    assert len({definition_text(Ring.model_validate(way)) for way in ways}) == 1
-    assert definition_text(Ring(kind="ring", outer_mm=9)) != definition_text(Ring(kind="ring", outer_mm=10))
-    assert json.loads(definition_text(Ring(kind="ring", outer_mm=9)))["outer_mm"] == 9.0
+    texts = {definition_text("p", {"p": Ring.model_validate(way)}) for way in ways}
+    assert len(texts) == 1
+    nine = definition_text("p", {"p": Ring(kind="ring", outer_mm=9)})
+    assert nine not in texts
+    assert json.loads(nine)["outer_mm"] == 9.0
