@@ -12,10 +12,14 @@ from mvi_ray.study import (
     DRAWN,
     ModelSpec,
     Readers,
+    Ring,
     Study,
+    Threshold,
     check_name,
+    derivation_order,
     load_study,
     parse_study,
+    with_sources,
 )
 
 if TYPE_CHECKING:
@@ -136,6 +140,13 @@ def test_key_unlike_any_other_gets_no_suggestion() -> None:
     """What resembles nothing is listed against what is known."""
     text = message(("preprocessing: none", "preprocessing: none\nzzz: 1"))
     assert "zzz: unknown key; known: schema_version, name" in text
+
+
+@pytest.mark.parametrize("key", ["(Ring)", "'[key]'", "dict[x]"])
+def test_unknown_key_that_looks_like_a_branch_is_told(key: str) -> None:
+    """What a user writes is shown, even where pydantic writes such a thing itself."""
+    text = message(("preprocessing: none", f"preprocessing: none\n{key}: 1"))
+    assert f"  {key.strip(chr(39))}: unknown key; known: schema_version" in text
 
 
 def test_every_fault_is_listed_at_once() -> None:
@@ -347,6 +358,206 @@ def test_model_without_known_variables_says_none() -> None:
     """An empty list of what there is reads as such."""
     with pytest.raises(StudyError, match="the study has no 'age'; it has none"):
         small(("    age: {unit: years}\n    grade: {kind: categorical, levels: [low, high]}\n", "    {}\n"))
+
+
+# Regions ------------------------------------------------------------------------------
+
+RING = "peritumoral: {kind: ring, outer_mm: 10}"
+
+
+def regions(*lines: str) -> Study:
+    """The small study with other regions."""
+    return small((RING, "\n  ".join(lines)))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            "p: {kind: rng}",
+            "regions.p: kind is none of ring, union, intersection, difference, drawn (got 'rng')",
+        ),
+        ("p: {kind: [1]}", "regions.p: kind is none of ring"),
+        ("p: 3", "regions.p: Input should be a valid dictionary or instance of Ring (got 3)"),
+        ("p: {kind: union, off: [a, b]}", "regions.p.off: unknown key (did you mean 'of'?)"),
+        (
+            "p: {kind: union, of: [intratumoral]}",
+            "regions.p: a union of 'intratumoral' alone would be its copy",
+        ),
+        ("p: {kind: union, of: [a, A]}", "regions.p: 'A' and 'a' are the same name"),
+        ("p: {kind: union, of: intratumoral}", "regions.p.of: Input should be a valid tuple"),
+        ("p: {kind: difference, of: []}", "regions.p.of: Tuple should have at least 1 item"),
+        (
+            "p: {kind: difference, of: [intratumoral, q]}",
+            "regions.p.of: the study has no 'q'; it has intratumoral, p",
+        ),
+        ("p: {kind: drawn, of: intratumoral}", "regions.p.of: unknown key; known: kind"),
+        ("p: {kind: ring, outer_mm: 1, of: p}", "made from each other in a circle: p ← p; let one start"),
+        (
+            "p: {kind: ring, outer_mm: 1, clip: {abov: 3}}",
+            "regions.p.clip.abov: unknown key (did you mean 'above'?); known: above, below",
+        ),
+        (
+            "p: {kind: ring, outer_mm: 1, clip: [organ, {abov: 3}]}",
+            "regions.p.clip.1.abov: unknown key (did you mean 'above'?)",
+        ),
+        ("p: {kind: ring, outer_mm: 1, clip: {}}", "regions.p.clip: a threshold needs a number: {above: 0}"),
+        (
+            "p: {kind: ring, outer_mm: 1, clip: {above: 3, below: 3}}",
+            "regions.p.clip: above (3) must be less than below (3)",
+        ),
+        ("p: {kind: ring, outer_mm: 1, clip: []}", "regions.p.clip: a list of clips holds 'organ' and one"),
+        (
+            "p: {kind: ring, outer_mm: 1, clip: [{above: 1}, {below: 2}]}",
+            "regions.p.clip: a list of clips holds 'organ' and one threshold, each once",
+        ),
+        (
+            "p: {kind: ring, outer_mm: 1, clip: [none]}",
+            "regions.p.clip.0: Input should be 'organ' (got 'none')",
+        ),
+        (
+            "p: {kind: ring, outer_mm: 1, clip: [{above: .nan}]}",
+            "clip.0.above: Input should be a finite number",
+        ),
+    ],
+)
+def test_region_that_cannot_be_is_told(line: str, expected: str) -> None:
+    """The message names the place in the user's file, without the branches that were tried."""
+    assert expected in message((RING, line))
+
+
+def test_circle_of_regions_is_named() -> None:
+    """Each region of the circle, in the order in which one needs the next."""
+    text = message(
+        (
+            RING,
+            """a: {kind: ring, outer_mm: 1, of: b}
+  b: {kind: union, of: [c, intratumoral]}
+  c: {kind: difference, of: [a, intratumoral]}""",
+        )
+    )
+    assert "made from each other in a circle: a ← " in text
+    assert all(f"{one} ← {other}" in text for one, other in ("ab", "bc", "ca"))
+
+
+def test_regions_are_ordered_by_what_they_need() -> None:
+    """Whatever their order in the file."""
+    study = regions(
+        "far: {kind: ring, of: whole, outer_mm: 5}",
+        "whole: {kind: union, of: [intratumoral, near]}",
+        "near: {kind: ring, outer_mm: 2}",
+        "hand: {kind: drawn}",
+    )
+    order = derivation_order(study.regions)
+    assert order.index("near") < order.index("whole") < order.index("far")
+    assert sorted(order) == ["far", "hand", "near", "whole"]
+    assert study.region_names == (DRAWN, "far", "whole", "near", "hand")
+    assert list(with_sources(study.regions, ["whole"])) == ["whole", "near"]
+    assert list(with_sources(study.regions, ["hand"])) == ["hand"]
+
+
+def test_clip_has_one_spelling() -> None:
+    """A list of one is that one, and the organ stands first: equal regions have equal texts."""
+    ways = (
+        ["organ", "[organ]"],
+        ["{above: 3}", "[{above: 3.0}]"],
+        ["[organ, {below: 1}]", "[{below: 1}, organ]"],
+    )
+    for one, other in ways:
+        first, second = (regions(f"p: {{kind: ring, outer_mm: 1, clip: {way}}}") for way in (one, other))
+        assert first == second
+        assert first.model_dump_json() == second.model_dump_json()
+    both = regions("p: {kind: ring, outer_mm: 1, clip: [{below: 1}, organ]}").regions["p"]
+    assert isinstance(both, Ring)
+    assert both.to_organ
+    assert both.threshold == Threshold(below=1)
+    assert Study.model_validate_json(first.model_dump_json(by_alias=True, exclude_none=True)) == first
+
+
+# Masks of another phase ---------------------------------------------------------------
+
+
+def masks(text: str) -> tuple[str, str]:
+    """A change of the small study."""
+    return ("readers:", f"masks: {text}\nreaders:")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{PP: {from: A}}", "masks.PP.from: the study has no phase 'A' (did you mean 'AP'?); it has AP, PP"),
+        ("{XX: {from: AP}}", "masks.XX: the study has no phase 'XX'; it has AP, PP"),
+        ("{PP: {from: PP}}", "masks.PP.from: a phase cannot take the mask from itself"),
+        (
+            "{PP: {from: AP}, AP: {from: PP}}",
+            "masks.PP.from: 'AP' takes its own mask from 'PP'; name the phase",
+        ),
+        ("{PP: {form: AP}}", "masks.PP.form: unknown key (did you mean 'from'?); known: from, register"),
+        ("{PP: {from: AP, register: affine}}", "masks.PP.register: Input should be 'none' or 'rigid'"),
+    ],
+)
+def test_mask_of_another_phase_that_cannot_be_is_told(text: str, expected: str) -> None:
+    """No phase that is not there, no circle and no chain."""
+    assert expected in message(masks(text))
+
+
+def test_mask_of_another_phase_is_read() -> None:
+    """Nothing is registered unless the study says so; the study survives its dump."""
+    study = small(masks("{PP: {from: AP}}"))
+    assert (study.masks["PP"].source, study.masks["PP"].registration) == ("AP", "none")
+    assert Study.model_validate_json(study.model_dump_json(by_alias=True, exclude_none=True)) == study
+    assert small().masks == {}
+
+
+# Readers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("readers", "names", "drawing"),
+    [
+        ("model: R1, compare: [R2]", ("R1", "R2"), ("R1", "R2")),
+        (
+            "model: R1, compare: [R2], consensus: {method: staple}",
+            ("R1", "R2", "CONS"),
+            ("R1", "R2"),
+        ),
+        (
+            "model: BOTH, compare: [R1, R2], consensus: {name: BOTH, method: majority}",
+            ("BOTH", "R1", "R2"),
+            ("R1", "R2"),
+        ),
+    ],
+)
+def test_consensus_is_a_reader_who_draws_nothing(
+    readers: str, names: tuple[str, ...], drawing: tuple[str, ...]
+) -> None:
+    """It may be the modelling one; the first name is the modelling reader."""
+    read = small(("model: R1, compare: [R2]", readers)).readers
+    assert (read.names, read.drawing) == (names, drawing)
+
+
+@pytest.mark.parametrize(
+    ("readers", "expected"),
+    [
+        ("model: R1, consensus: {method: staple}", "readers: a consensus needs two readers who draw, got R1"),
+        (
+            "model: CONS, compare: [R1], consensus: {method: staple}",
+            "readers: a consensus needs two readers who draw, got R1",
+        ),
+        ("model: R1, compare: [R2], consensus: {}", "readers.consensus.method: is required"),
+        (
+            "model: R1, compare: [R2], consensus: {name: r2, method: staple}",
+            "'r2' and 'R2' are the same name",
+        ),
+        (
+            "model: R1, compare: [R2], consensus: {method: staple, threshold: 1}",
+            "consensus.threshold: Input should be less than 1 (got 1)",
+        ),
+    ],
+)
+def test_consensus_that_cannot_be_is_told(readers: str, expected: str) -> None:
+    """Two who draw, a method, a name that is nobody's."""
+    assert expected in message(("model: R1, compare: [R2]", readers))
 
 
 # Names --------------------------------------------------------------------------------

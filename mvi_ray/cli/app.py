@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mvi_ray import __version__
-from mvi_ray.cli import console, exchange, quality, store
+from mvi_ray.cli import console, exchange, ingest, quality, store
 from mvi_ray.cli.progress import progress
 from mvi_ray.cli.state import AsOf, Json, State, exit_with, project
 from mvi_ray.cli.streams import error
@@ -60,26 +60,8 @@ def init(
     console.created(Project.init(directory or State.folder, names))
 
 
-@app.command()
-def ingest(
-    manifest: Annotated[
-        Path | None, typer.Argument(help="CSV with patient_id, phase, image, mask; see `mvi ingest --help`.")
-    ] = None,
-    clinical: Annotated[
-        Path | None, typer.Option(help="CSV with patient_id, the outcome and clinical variables.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Take images, masks and clinical values into the store.
-
-    The manifest has one line for each drawn mask: patient_id, phase, image, mask, and, where
-    needed, session, lesion, reader, label, segment, organ_mask, organ_label, centre. Paths are
-    relative to it. Cases with a problem are listed and left out; the others go in.
-    """
-    with progress(hide=as_json) as show:
-        summary = project().ingest(manifest, clinical, progress=show)
-    console.ingested(summary, as_json=as_json)
-    exit_with(summary.left_out)
+app.command()(ingest.ingest)
+app.command()(ingest.key)
 
 
 @app.command()

@@ -110,6 +110,13 @@ def ingested(summary: IngestSummary, *, as_json: bool) -> None:
         f"Ingested {summary.images} images and {summary.masks} masks (with derived regions) of "
         f"{summary.patients} patients; clinical values of {summary.clinical} patients."
     )
+    if summary.unchanged:
+        out().print(f"{summary.unchanged} images are as they were: nothing was done for them.")
+    if summary.replaced:
+        out().print(
+            f"{summary.replaced} masks replace others: their features are stale, `mvi extract` makes new ones.",
+            style="yellow",
+        )
     if summary.left_out:
         out().print(f"{summary.left_out} left out: correct them and run the same command again.", style="red")
     marks(synthetic=summary.synthetic, trial=False)

@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mvi_ray.errors import ManifestError
+from mvi_ray.errors import ManifestError, MviError
 from mvi_ray.ingest.problem import Problem
 from mvi_ray.ingest.table import read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mvi_ray.study import Clinical, Variable
@@ -39,8 +40,15 @@ class ClinicalTable:
     problems: tuple[Problem, ...]
 
 
-def read_clinical(path: Path, clinical: Clinical) -> ClinicalTable:
+def read_clinical(
+    path: Path, clinical: Clinical, identify: Callable[[str], str] | None = None
+) -> ClinicalTable:
     """Read the declared columns; every other column stays outside, for it may name a patient.
+
+    Args:
+        path: the CSV file.
+        clinical: what the study declares.
+        identify: from the patient in the table to the pseudonym; an MviError of it leaves out the line.
 
     Raises:
         ManifestError: the file as a whole cannot be used.
@@ -67,6 +75,12 @@ def read_clinical(path: Path, clinical: Clinical) -> ClinicalTable:
     seen: dict[str, int] = {}
     for line, cells in table.rows:
         patient = cells["patient_id"]
+        if identify is not None and patient:
+            try:
+                patient = identify(patient)
+            except MviError as error:
+                problems.append(Problem.of(error, line=line))
+                continue
         fault = _identity_fault(patient, line, seen)
         if fault:
             problems.append(Problem("error", *fault, line=line, patient_id=patient or None))

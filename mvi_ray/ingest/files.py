@@ -27,6 +27,8 @@ _LARGEST = 8 * 2**30
 """Bytes of voxels; a header that claims more is refused before memory is taken for it."""
 _SLACK = 2**20
 """Bytes that may follow the voxels of a NIfTI file."""
+_MOST_LABELS = 2**31
+"""Labels in all layers; a header that claims more is refused before memory is taken for it."""
 _NIFTI_HEADER = 352
 _NIFTI_SIZES = (348, 540)
 """First number of a header of version 1 and 2: it tells the order of the bytes."""
@@ -61,7 +63,7 @@ def read_sitk(path: Path, what: str, *, layered: bool = False) -> sitk.Image:
     """
     import SimpleITK as sitk
 
-    if not has_suffix(path):
+    if not is_plain(path):
         raise CaseError(f"{what} file has an ending that is not read; convert it to {endings()}")
     check_there(path, what)
     reader = sitk.ImageFileReader()
@@ -73,7 +75,9 @@ def read_sitk(path: Path, what: str, *, layered: bool = False) -> sitk.Image:
         check_header(path, what)
         reader.ReadImageInformation()
         size, components = reader.GetSize(), reader.GetNumberOfComponents()
-        if not (layered and any(key.startswith(_SLICER) for key in reader.GetMetaDataKeys())):
+        if layered and any(key.startswith(_SLICER) for key in reader.GetMetaDataKeys()):
+            _check_layers(size, components, what)
+        else:
             _check_layout(size, components, what)
         _check_size(reader, what)
         _check_complete(reader, path, what)
@@ -86,13 +90,13 @@ def read_sitk(path: Path, what: str, *, layered: bool = False) -> sitk.Image:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
-def has_suffix(path: Path) -> bool:
-    """Whether the name ends like a volume that `read_sitk` reads."""
+def is_plain(path: Path) -> bool:
+    """Whether a file is one of this module, by its ending; everything else may be DICOM."""
     return path.name.lower().endswith(_SUFFIXES)
 
 
 def endings() -> str:
-    """The endings of `has_suffix`, for a message."""
+    """The endings that are read, for a message."""
     return " or ".join(_SUFFIXES)
 
 
@@ -136,6 +140,13 @@ def _check_size(reader: sitk.ImageFileReader, what: str) -> None:
         raise CaseError(
             f"{what} would take {needed / 2**30:.1f} GiB, more than {_LARGEST // 2**30}; cut it out smaller"
         )
+
+
+def _check_layers(size: tuple[int, ...], components: int, what: str) -> None:
+    if len(size) not in (3, 4):
+        raise CaseError(f"{what} has {len(size)} dimensions; export it as one volume (x, y, z) with layers")
+    if prod(size) * components > _MOST_LABELS:
+        raise CaseError(f"{what} claims {prod(size) * components} labels in its layers; export it anew")
 
 
 def _check_complete(reader: sitk.ImageFileReader, path: Path, what: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mvi_ray.errors import CaseError
-from mvi_ray.ingest.files import has_suffix, read_volume
+from mvi_ray.ingest.files import is_plain, read_volume
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def read_image(path: Path, series: str | None, part: int | None, dicom: Dicom) -
         CaseError: the path cannot be read, or it does not say which image is meant.
         GeometryError: the grid is not valid, or slices make none.
     """
-    if has_suffix(path):
+    if is_plain(path):
         if series is not None or part is not None:
             raise CaseError("series and part are for DICOM, and the image is another file; clear both cells")
         return ImageFile(read_volume(path), None, ())
@@ -60,7 +60,7 @@ def read_image(path: Path, series: str | None, part: int | None, dicom: Dicom) -
 def _series_at(path: Path, key: str | None) -> tuple[Series, tuple[str, ...]]:
     """The series meant, and remarks on its surroundings."""
     from mvi_ray.ingest.dicom import read_header, scan_folder, series_of
-    from mvi_ray.ingest.dicom.elements import quiet
+    from mvi_ray.ingest.dicom.silence import quiet
 
     try:
         mode = path.stat().st_mode

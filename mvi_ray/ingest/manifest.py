@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from mvi_ray.errors import ManifestError
+from mvi_ray.errors import CaseError, ManifestError
 from mvi_ray.ingest.problem import Problem
 from mvi_ray.ingest.table import read_table
 from mvi_ray.study import DRAWN, Name
@@ -15,6 +15,7 @@ from mvi_ray.study import DRAWN, Name
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mvi_ray.ingest.pseudonym import Identify
     from mvi_ray.study import Study
 
 NO_IMAGE = "no image of this phase in the manifest"
@@ -79,6 +80,21 @@ class ManifestRow(BaseModel):
         return self
 
     @property
+    def is_tumour(self) -> bool:
+        """Whether the mask is the drawn tumour, and not another region."""
+        return self.region == DRAWN
+
+    @property
+    def image_file(self) -> tuple[str, str | None, int | None]:
+        """What the image is read from."""
+        return self.image, self.series, self.part
+
+    @property
+    def drawn_key(self) -> tuple[str, str]:
+        """Lesion and reader: one drawn tumour of an image."""
+        return self.lesion, self.reader
+
+    @property
     def image_key(self) -> tuple[str, str, str]:
         """Patient, session and phase: one image."""
         return self.patient_id, self.session, self.phase
@@ -92,7 +108,12 @@ class ManifestRow(BaseModel):
             "phase": self.phase,
             "lesion": self.lesion,
             "reader": self.reader,
+            **({} if self.region == DRAWN else {"region": self.region}),
         }
+
+
+Rows = list[tuple[int, ManifestRow]]
+"""Lines of one image with their numbers."""
 
 
 class Manifest:
@@ -106,7 +127,7 @@ class Manifest:
 
     def __init__(
         self,
-        groups: dict[tuple[str, str, str], list[tuple[int, ManifestRow]]],
+        groups: dict[tuple[str, str, str], Rows],
         problems: list[Problem],
         folder: Path,
     ) -> None:
@@ -114,9 +135,21 @@ class Manifest:
         self.problems = problems
         self.folder = folder
 
+    def donors(self, key: tuple[str, str, str], study: Study) -> Rows:
+        """Lines of the phase whose masks an image takes; none when it has masks of its own only."""
+        patient, session, phase = key
+        if phase not in study.masks or all(row.mask is not None for _, row in self.groups[key]):
+            return []
+        return self.groups.get((patient, session, study.masks[phase].source), [])
 
-def read_manifest(path: Path, study: Study) -> Manifest:
+
+def read_manifest(path: Path, study: Study, identify: Identify | None = None) -> Manifest:
     """Read a manifest and hold it against the study.
+
+    Args:
+        path: the CSV file.
+        study: whose phases and readers the rows name.
+        identify: gives the pseudonym of a patient_id; None where they are pseudonyms already.
 
     Raises:
         ManifestError: the file as a whole cannot be used.
@@ -138,11 +171,11 @@ def read_manifest(path: Path, study: Study) -> Manifest:
     if missing:
         raise ManifestError(f"manifest: column {missing[0]!r} is missing; it needs {', '.join(_REQUIRED)}")
 
-    groups: dict[tuple[str, str, str], list[tuple[int, ManifestRow]]] = {}
+    groups: dict[tuple[str, str, str], Rows] = {}
     seen: dict[tuple[str, ...], int] = {}
     centres: dict[str, str] = {}
     for line, cells in table.rows:
-        row = _parse(line, {k: v for k, v in cells.items() if k in known and v != ""})
+        row = _parse(line, {k: v for k, v in cells.items() if k in known and v != ""}, identify)
         if isinstance(row, Problem):
             problems.append(row)
             continue
@@ -152,11 +185,18 @@ def read_manifest(path: Path, study: Study) -> Manifest:
             problems.append(Problem("error", reason, way_out, line=line, **row.case))
             continue
         groups.setdefault(row.image_key, []).append((line, row))
+    problems.extend(_without_tumour(groups))
+    problems.extend(_without_donor(groups, study))
     problems.extend(_missing_phases(groups, study))
     return Manifest(groups, problems, path.resolve().parent)
 
 
-def _parse(line: int, cells: dict[str, str]) -> ManifestRow | Problem:
+def _parse(line: int, cells: dict[str, str], identify: Identify | None) -> ManifestRow | Problem:
+    if identify is not None and "patient_id" in cells:
+        try:
+            cells["patient_id"] = identify(cells["patient_id"])
+        except CaseError as error:
+            return Problem.of(error, line=line, phase=cells.get("phase"))
     try:
         return ManifestRow.model_validate(cells)
     except ValidationError as error:
@@ -178,15 +218,19 @@ def _parse(line: int, cells: dict[str, str]) -> ManifestRow | Problem:
 
 
 def _against_study(row: ManifestRow, study: Study) -> tuple[str, str] | None:
-    if row.mask is None:
-        return "mask is blank", "fill in the cell"
     if row.phase not in study.phases:
         return f"the study has no phase {row.phase!r}", f"use one of {', '.join(study.phases)}"
-    readers = (study.readers.model, *study.readers.compare)
-    if row.reader not in readers:
+    if row.region not in study.region_names:
         return (
-            f"the study has no reader {row.reader!r}",
-            f"use one of {', '.join(readers)}, or add it under readers.compare",
+            f"the study has no region {row.region!r}",
+            f"use one of {', '.join(study.region_names)}, or add it under regions: {{kind: drawn}}",
+        )
+    if row.mask is None and (row.phase not in study.masks or row.region != DRAWN):
+        return "mask is blank", "fill in the cell"
+    if row.reader not in study.readers.drawing:
+        return (
+            f"the study has no reader {row.reader!r} who draws",
+            f"use one of {', '.join(study.readers.drawing)}, or add it under readers.compare",
         )
     return None
 
@@ -195,18 +239,18 @@ def _against_others(
     row: ManifestRow,
     line: int,
     seen: dict[tuple[str, ...], int],
-    groups: dict[tuple[str, str, str], list[tuple[int, ManifestRow]]],
+    groups: dict[tuple[str, str, str], Rows],
     centres: dict[str, str],
 ) -> tuple[str, str] | None:
-    key = (*row.image_key, row.lesion, row.reader)
+    key = (*row.image_key, row.lesion, row.reader, row.region)
     first = seen.setdefault(key, line)
     if first != line:
         return (
-            f"the same patient, session, phase, lesion and reader stand in line {first}",
+            f"the same patient, session, phase, lesion, reader and region stand in line {first}",
             "number the lesions, name the readers, or delete one line",
         )
     sibling = groups.get(row.image_key, [])
-    if sibling and sibling[0][1].image != row.image:
+    if sibling and sibling[0][1].image_file != row.image_file:
         return (
             f"another image is given for this patient, session and phase in line {sibling[0][0]}",
             "one phase has one image: correct the path, the phase or the session",
@@ -219,9 +263,54 @@ def _against_others(
     return None
 
 
-def _missing_phases(
-    groups: dict[tuple[str, str, str], list[tuple[int, ManifestRow]]], study: Study
-) -> list[Problem]:
+def _without_tumour(groups: dict[tuple[str, str, str], Rows]) -> list[Problem]:
+    """Take out regions drawn by hand whose tumour nobody has drawn."""
+    problems = []
+    for key, rows in groups.items():
+        drawn = {row.drawn_key for _, row in rows if row.region == DRAWN}
+        for line, row in rows:
+            if row.drawn_key not in drawn:
+                problems.append(
+                    Problem(
+                        "error",
+                        f"the region {row.region} stands without a line for the drawn tumour",
+                        "add the line of the tumour, with the same lesion and reader",
+                        line=line,
+                        **row.case,
+                    )
+                )
+        groups[key] = [(line, row) for line, row in rows if row.drawn_key in drawn]
+    for key in [key for key, rows in groups.items() if not rows]:
+        del groups[key]
+    return problems
+
+
+def _without_donor(groups: dict[tuple[str, str, str], Rows], study: Study) -> list[Problem]:
+    """Take out images that are to take the mask of a phase that is not there."""
+    problems = []
+    for key in list(groups):
+        patient, session, phase = key
+        rows = groups[key]
+        if phase not in study.masks or all(row.mask is not None for _, row in rows):
+            continue
+        source = study.masks[phase].source
+        if (patient, session, source) in groups:
+            continue
+        line, row = rows[0]
+        problems.append(
+            Problem(
+                "error",
+                f"mask is blank, and the phase {source}, whose mask it takes, is not in the manifest",
+                f"add the line of {source}, or name a mask",
+                line=line,
+                **row.case,
+            )
+        )
+        del groups[key]
+    return problems
+
+
+def _missing_phases(groups: dict[tuple[str, str, str], Rows], study: Study) -> list[Problem]:
     there: dict[tuple[str, str], set[str]] = {}
     for patient, session, phase in groups:
         there.setdefault((patient, session), set()).add(phase)

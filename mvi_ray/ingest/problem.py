@@ -39,6 +39,12 @@ class Problem:
         """The problem that an error describes, for a case."""
         return cls("error", error.reason, error.way_out, **case)
 
+    @classmethod
+    def remark(cls, text: str, **case: Any) -> Self:
+        """A warning from a text whose way out stands after the last semicolon."""
+        before, found, after = text.rpartition("; ")
+        return cls("warning", before if found else after, after if found else "", **case)
+
     @property
     def case(self) -> str:
         """The case in a few words: ``P07 AP lesion 2 peritumoral R1``, without defaults."""

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import UsageError
-from mvi_ray.ingest.case import DrawnMask, ImageCase, read_case
 from mvi_ray.ingest.clinical import read_clinical
 from mvi_ray.ingest.manifest import read_manifest
 from mvi_ray.project.clinical import store_clinical
+from mvi_ray.project.conversion import Conversion
 from mvi_ray.project.problems import record_problems
 from mvi_ray.project.progress import Progress, silent
-from mvi_ray.project.regions import region_row
 from mvi_ray.project.remarks import orphans, unmatched, with_store
 from mvi_ray.store.tables import now
-from mvi_ray.store.volumes import save_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
 
     from mvi_ray.ingest.manifest import Manifest
     from mvi_ray.ingest.problem import Problem
+    from mvi_ray.ingest.pseudonym import Identify
+    from mvi_ray.project.conversion import ImageKey
     from mvi_ray.project.project import Project
+    from mvi_ray.store.store import Store
 
 _COMMIT_EVERY = 64
 
@@ -38,6 +35,8 @@ class IngestSummary:
 
     Args:
         patients, images, masks: stored in this call; masks count derived regions.
+        unchanged: images that are stored already, made from the same files in the same way.
+        replaced: masks that differ from those stored before; their features are stale.
         clinical: patients with clinical values after this call.
         problems: what was left out (errors) or is worth a look (warnings).
         synthetic: whether the images are made by a program.
@@ -46,6 +45,8 @@ class IngestSummary:
     patients: int
     images: int
     masks: int
+    unchanged: int
+    replaced: int
     clinical: int
     problems: tuple[Problem, ...]
     synthetic: bool = False
@@ -61,6 +62,8 @@ class IngestSummary:
             "patients": self.patients,
             "images": self.images,
             "masks": self.masks,
+            "unchanged": self.unchanged,
+            "replaced": self.replaced,
             "clinical": self.clinical,
             "left_out": self.left_out,
             "synthetic": self.synthetic,
@@ -69,26 +72,42 @@ class IngestSummary:
 
 
 def ingest(
-    project: Project, manifest: Path | None, clinical: Path | None, progress: Progress | None
+    project: Project,
+    manifest: Path | None,
+    clinical: Path | None,
+    progress: Progress | None,
+    identify: Identify | None = None,
+    dates_key: bytes | None = None,
 ) -> IngestSummary:
     """Read, check and store; a problem costs its case only.
 
+    Args:
+        project: whose store.
+        manifest: images and masks.
+        clinical: clinical values.
+        progress: receives the state of the work.
+        identify: gives pseudonyms to what stands under patient_id; None where they are pseudonyms.
+        dates_key: secret that shifts dates of acquisition; they are dropped without one.
+
     Raises:
-        UsageError: neither file is given.
+        UsageError: neither file is given, or dates are to be shifted without a secret.
         ManifestError: a file as a whole cannot be read; nothing was stored then.
         StoreError: another command writes to the store.
     """
     if manifest is None and clinical is None:
         raise UsageError("give a manifest, a clinical table (--clinical), or both")
     study = project.study
+    if study.dicom.dates == "shift" and manifest is not None and dates_key is None:
+        raise UsageError("dates are to be shifted by a secret; give --key FILE, or set dicom.dates: drop")
+    shifting = dates_key if study.dicom.dates == "shift" else None
     # Both files are read before anything is written: a wrong path loses nothing.
-    rows = None if manifest is None else read_manifest(manifest, study)
-    table = None if clinical is None else read_clinical(clinical, study.clinical)
+    rows = None if manifest is None else read_manifest(manifest, study, identify)
+    table = None if clinical is None else read_clinical(clinical, study.clinical, identify)
     with project.store.locked("ingest"):
         counts = _Counts()
         if rows is not None:
             counts.problems.extend(rows.problems)
-            _store_images(project, rows, counts, progress or silent)
+            _store_images(project, rows, counts, progress or silent, shifting)
         if table is not None:
             counts.problems.extend(table.problems)
             stored, problems = store_clinical(project, table)
@@ -101,6 +120,8 @@ def ingest(
         len(counts.patients),
         counts.images,
         counts.masks,
+        counts.unchanged,
+        counts.replaced,
         with_clinical,
         tuple(counts.problems),
         study.synthetic,
@@ -112,10 +133,14 @@ class _Counts:
         self.patients: set[str] = set()
         self.images = 0
         self.masks = 0
+        self.unchanged = 0
+        self.replaced = 0
         self.problems: list[Problem] = []
 
 
-def _store_images(project: Project, manifest: Manifest, counts: _Counts, progress: Progress) -> None:
+def _store_images(
+    project: Project, manifest: Manifest, counts: _Counts, progress: Progress, dates_key: bytes | None
+) -> None:
     total = len(manifest.groups)
     images: list[dict[str, Any]] = []
     masks: list[dict[str, Any]] = []
@@ -123,19 +148,28 @@ def _store_images(project: Project, manifest: Manifest, counts: _Counts, progres
     centres = {
         row.patient_id: row.centre for rows in manifest.groups.values() for _, row in rows if row.centre
     }
-    for number, (case, new_image, new_masks) in enumerate(_converted(project, manifest, time), start=1):
-        counts.problems.extend(case.problems)
-        _drop_replaced(project, case.problems)
-        if new_image is not None:
-            images.append(new_image)
-            masks.extend(new_masks)
-            counts.patients.add(case.patient_id)
+    inputs = _inputs(project.store)
+    conversion = Conversion(project.store, project.study, manifest, time, dates_key)
+    unchanged: set[ImageKey] = set()
+    for number, made in enumerate(conversion.run(), start=1):
+        counts.problems.extend(made.problems)
+        _drop_replaced(project, made.problems)
+        if made.is_unchanged:
+            unchanged.add(made.key)
+        if made.image is not None:
+            images.append(made.image)
+            masks.extend(made.masks)
+            counts.patients.add(made.key[0])
             counts.images += 1
-            counts.masks += len(new_masks)
+            counts.masks += len(made.masks)
+            counts.replaced += sum(
+                inputs.get(_voi(row), row["input_digest"]) != row["input_digest"] for row in made.masks
+            )
         if len(images) >= _COMMIT_EVERY:
             _commit(project, images, masks, centres, time)
         progress("ingest", number, total, f"{number} of {total} images")
     _commit(project, images, masks, centres, time)
+    counts.unchanged = len(unchanged)
     counts.problems.extend(orphans(project.store, counts.patients))
     counts.problems = with_store(project.store, counts.problems)
     patients = {key[0] for key in manifest.groups}
@@ -143,61 +177,17 @@ def _store_images(project: Project, manifest: Manifest, counts: _Counts, progres
     record_problems(project.store.tables["quarantine"], counts.problems, patients)
 
 
-def _converted(
-    project: Project, manifest: Manifest, time: datetime
-) -> Iterator[tuple[ImageCase, dict[str, Any] | None, list[dict[str, Any]]]]:
-    """Cases in the order of the manifest, converted on all cores, a few ahead of the caller."""
-    root = project.store.root
-
-    def convert(
-        rows: list[Any],
-    ) -> tuple[ImageCase, dict[str, Any] | None, list[dict[str, Any]]]:
-        case = read_case(rows, manifest.folder, project.study.regions)
-        if case.volume is None:
-            return case, None, []
-        stored = save_volume(root, case.volume)
-        key = {"patient_id": case.patient_id, "session": case.session, "phase": case.phase}
-        image = {
-            **key,
-            "image_digest": stored.digest,
-            "voxel_type": case.volume.array.dtype.name,
-            **stored.columns(),
-            "ingested_at": time,
-        }
-        masks = [row for drawn in case.masks for row in _mask_rows(root, key, stored.digest, drawn, time)]
-        # Voxels are on disk now; only the remarks travel on.
-        slim = ImageCase(case.patient_id, case.session, case.phase, None, (), case.problems)
-        return slim, image, masks
-
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Any]] = deque()
-        for rows in manifest.groups.values():
-            waiting.append(pool.submit(convert, rows))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+_VOI = ("patient_id", "session", "phase", "lesion", "region", "reader")
 
 
-def _mask_rows(
-    root: Path, image_key: dict[str, str], image: str, drawn: DrawnMask, time: datetime
-) -> list[dict[str, Any]]:
-    organ_columns = {}
-    if drawn.organ is not None:
-        organ = save_volume(root, drawn.organ)
-        organ_columns = {"organ_digest": organ.digest, "organ_path": organ.path}
-    return [
-        {
-            **region_row(root, region, image),
-            **image_key,
-            "lesion": drawn.lesion,
-            "reader": drawn.reader,
-            **organ_columns,
-            "ingested_at": time,
-        }
-        for region in drawn.regions
-    ]
+def _voi(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(row[name] for name in _VOI)
+
+
+def _inputs(store: Store) -> dict[tuple[str, ...], str]:
+    """What the features of each stored mask are computed from."""
+    rows = store.tables["masks"].read([*_VOI, "input_digest"]).to_pylist()
+    return {_voi(row): row["input_digest"] for row in rows}
 
 
 def _commit(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mvi_ray.ingest.features import KeyRules
+    from mvi_ray.ingest.pseudonym import Identify
     from mvi_ray.project.checking import CheckSummary
     from mvi_ray.project.drift import DriftReport
     from mvi_ray.project.erasure import EraseSummary
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mvi_ray.project.importing import ImportSummary
     from mvi_ray.project.ingestion import IngestSummary
     from mvi_ray.project.progress import Progress
+    from mvi_ray.project.proposing import DicomSource, FileSource, ProposeSummary
     from mvi_ray.project.status import Status
     from mvi_ray.project.training import TrainSummary
     from mvi_ray.store.declarations import Declarations
@@ -105,12 +107,28 @@ class Project:
         manifest: str | Path | None = None,
         clinical: str | Path | None = None,
         *,
+        identify: Identify | None = None,
+        dates_key: bytes | None = None,
         progress: Progress | None = None,
     ) -> IngestSummary:
         """Take images, masks and clinical values into the store."""
         from mvi_ray.project.ingestion import ingest
 
-        return ingest(self, _path(manifest), _path(clinical), progress)
+        return ingest(self, _path(manifest), _path(clinical), progress, identify, dates_key)
+
+    def propose(
+        self,
+        source: FileSource | DicomSource,
+        manifest: str | Path | None = None,
+        *,
+        identify: Identify | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> ProposeSummary:
+        """Scan a tree and write a manifest to check; nothing is stored. See `proposing.propose`."""
+        from mvi_ray.project.proposing import propose
+
+        return propose(self, source, _path(manifest), identify, progress, force=force)
 
     def extract(
         self,

@@ -46,6 +46,11 @@ class Region:
     clipped_image_mm3: float | None = None
     clipped_threshold_mm3: float | None = None
 
+    @property
+    def is_given(self) -> bool:
+        """Whether it was a file of its own."""
+        return self.definition == GIVEN
+
 
 def definition_text(name: str, definitions: Mapping[str, Definition], given: Collection[str] = ()) -> str:
     """How a region is made, as JSON: equal texts make equal regions.

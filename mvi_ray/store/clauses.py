@@ -55,6 +55,7 @@ def sql_type(kind: pa.DataType) -> str:
     simple = {
         pa.string(): "VARCHAR",
         pa.float64(): "DOUBLE",
+        pa.date32(): "DATE",
         pa.float32(): "FLOAT",
         pa.int64(): "BIGINT",
         pa.bool_(): "BOOLEAN",

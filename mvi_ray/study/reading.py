@@ -70,10 +70,10 @@ def _other_branch(item: Any) -> bool:
 def _explain(error: ValidationError) -> str:
     lines = []
     for item in error.errors(include_url=False):
-        if _other_branch(item):
-            continue
         loc = item["loc"]
         unknown = item["type"] == "extra_forbidden"
+        if not unknown and _other_branch(item):
+            continue
         # An unknown key is the user's, whatever it looks like.
         where = ".".join(
             str(part)

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from mvi_ray.ingest.case import ImageCase, read_case
 from mvi_ray.ingest.manifest import ManifestRow
+from mvi_ray.study import Study
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
 SHAPE = (6, 8, 10)
 SPACING = (1.0, 1.5, 2.0)
 ORIGIN = (10.0, -20.0, 30.0)
+
+
+def study_with(regions: dict[str, Ring], **settings: Any) -> Study:
+    """A study of two phases with these regions."""
+    return Study.model_validate(
+        {
+            "schema_version": 1,
+            "phases": ["AP", "PP"],
+            "regions": regions,
+            "preprocessing": "none",
+            "families": {"cr": {"spacing_mm": None, "bin_count": 8, "image_types": ["original"]}},
+            **settings,
+        }
+    )
 
 
 class Folder:
@@ -70,7 +85,7 @@ class Folder:
     def read(self, *rows: dict[str, Any], rings: dict[str, Ring] | None = None) -> ImageCase:
         """Read rows of one image, lines counted from 2, and check that no message names a file."""
         parsed = [ManifestRow.model_validate(self.row(**row)) for row in rows or ({},)]
-        case = read_case(list(enumerate(parsed, start=2)), self.path, rings or {})
+        case = read_case(list(enumerate(parsed, start=2)), self.path, study_with(rings or {}))
         self.check_silence(case.problems)
         return case
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
-from mvi_ray.errors import ManifestError
+from mvi_ray.errors import CaseError, ManifestError
 from mvi_ray.ingest.manifest import Manifest, ManifestRow, read_manifest
 from mvi_ray.study import parse_study
 
@@ -163,8 +163,8 @@ def test_doubled_row_is_told_with_the_first_line(tmp_path: Path) -> None:
     """The first stays, the second is left out, equal or not."""
     found = manifest(tmp_path, HEAD, "001,AP,a.nii,m.nii", "001,AP,a.nii,m.nii", "001,AP,a.nii,n.nii")
     assert [(s, n, r) for s, n, r, _ in told(found)] == [
-        ("error", 3, "the same patient, session, phase, lesion and reader stand in line 2"),
-        ("error", 4, "the same patient, session, phase, lesion and reader stand in line 2"),
+        ("error", 3, "the same patient, session, phase, lesion, reader and region stand in line 2"),
+        ("error", 4, "the same patient, session, phase, lesion, reader and region stand in line 2"),
     ]
     assert [line for line, _ in found.groups["001", "baseline", "AP"]] == [2]
 
@@ -243,4 +243,30 @@ def test_cells_that_contradict_each_other_are_told(
     path.write_text(f"patient_id,phase,image,mask,{column}\nP1,AP,a.nii,b.nii,{cell}\n", encoding="utf-8")
     found = read_manifest(path, STUDY)
     assert [(p.severity, p.reason) for p in found.problems if p.severity == "error"] == [("error", reason)]
+    assert found.groups == {}
+
+
+def test_patients_are_given_pseudonyms(tmp_path: Path) -> None:
+    """Two identifiers of one patient meet in one group."""
+    path = tmp_path / "manifest.csv"
+    path.write_text(f"{HEAD},reader\n0471,AP,a.nii,m.nii,R1\nH-9,AP,a.nii,n.nii,R2\n", encoding="utf-8")
+    found = read_manifest(path, STUDY.model_copy(update={"phases": ("AP",)}), {"0471": "P1", "H-9": "P1"}.get)
+    assert found.problems == []
+    assert list(found.groups) == [("P1", "baseline", "AP")]
+
+
+def test_patient_without_a_pseudonym_is_told_by_line(tmp_path: Path) -> None:
+    """The cell holds an identity then, and no part of a problem may."""
+
+    def nobody(_: str) -> str:
+        raise CaseError("patient identifier is not in the crosswalk; add it")
+
+    path = tmp_path / "manifest.csv"
+    path.write_text(f"{HEAD}\nMUELLER,AP,a.nii,m.nii\n,AP,a.nii,m.nii\n", encoding="utf-8")
+    found = read_manifest(path, STUDY, nobody)
+    assert told(found) == [
+        ("error", 2, "patient identifier is not in the crosswalk", "add it"),
+        ("error", 3, "patient_id is blank", "fill in the cell"),
+    ]
+    assert "MUELLER" not in str([p.to_json() for p in found.problems])
     assert found.groups == {}

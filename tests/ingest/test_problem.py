@@ -33,7 +33,7 @@ def test_line_is_set_on_a_copy() -> None:
     assert problem.at(7).at(8) == problem.at(8)
 
 
-def test_problem_has_suffix_json_and_survives_pickling() -> None:
+def test_problem_is_plain_json_and_survives_pickling() -> None:
     """It goes from a worker to `--json`."""
     problem = Problem("error", "x", "y", 2, "001")
     assert json.loads(json.dumps(problem.to_json()))["patient_id"] == "001"

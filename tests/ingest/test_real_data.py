@@ -12,33 +12,33 @@ from mvi_ray.ingest.case import read_case
 from mvi_ray.ingest.files import read_volume
 from mvi_ray.ingest.manifest import ManifestRow, read_manifest
 from mvi_ray.ingest.masks.labels import read_labels
-from mvi_ray.study import Ring, parse_study
+from mvi_ray.study import parse_study
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mvi_ray.ingest.case import ImageCase
 
-RINGS = {"peritumoral": Ring(kind="ring", outer_mm=10)}
+STUDY = parse_study(
+    "schema_version: 1\nphases: [AP, MR_T1, PET]\npreprocessing: none\n"
+    "regions: {peritumoral: {kind: ring, outer_mm: 10}}\n"
+    "families: {cr: {spacing_mm: [1, 1, 1], bin_width: 25, image_types: [original]}}\n"
+)
 
 
 def case_of(folder: Path, **cells: object) -> ImageCase:
     """Read one row."""
     row = ManifestRow.model_validate({"patient_id": "P01", "phase": "AP", **cells})
-    return read_case([(2, row)], folder, RINGS)
+    return read_case([(2, row)], folder, STUDY)
 
 
 def test_sarcoma_patient_is_read_from_its_manifest(real_data: Path) -> None:
     """MR and PET of one patient: images canonical, ring outside the tumour and within 10 mm."""
-    study = parse_study(
-        "schema_version: 1\nphases: [MR_T1, PET]\npreprocessing: none\n"
-        "families: {cr: {spacing_mm: [1, 1, 1], bin_width: 25, image_types: [original]}}\n"
-    )
-    manifest = read_manifest(real_data / "sts-mri-pet" / "manifest.csv", study)
+    manifest = read_manifest(real_data / "sts-mri-pet" / "manifest.csv", STUDY)
     assert [p for p in manifest.problems if p.severity == "error"] == []
     for phase in ("MR_T1", "PET"):
         rows = manifest.groups["STS_001", "baseline", phase]
-        case = read_case(rows, manifest.folder, RINGS)
+        case = read_case(rows, manifest.folder, STUDY)
         assert case.problems == ()
         assert case.volume is not None
         assert case.volume.geometry.orientation == "LPS"

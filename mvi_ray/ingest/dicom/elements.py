@@ -6,12 +6,9 @@ warning and in its log. Headers name patients, so values are taken as the bytes 
 
 from __future__ import annotations
 
-import logging
 import math
 import struct
-import warnings
 import zlib
-from contextlib import contextmanager
 from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mvi_ray.errors import CaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 LARGEST_FILE = 8 * 2**30
@@ -35,23 +32,6 @@ _SECONDS_OF_DAY = 86400.0
 def key_of(uid: str) -> str:
     """First twelve hex digits of the SHA-256 of a UID: enough to tell, too little to look up."""
     return sha256(uid.encode()).hexdigest()[:12]
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep pydicom's remarks, which quote the header, out of warnings and logs."""
-    log = logging.getLogger("pydicom")
-
-    def drop(_: logging.LogRecord) -> bool:
-        return False
-
-    log.addFilter(drop)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.removeFilter(drop)
 
 
 def begins_as(path: Path) -> Literal["preamble", "data", "other"]:

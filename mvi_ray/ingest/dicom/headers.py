@@ -185,7 +185,7 @@ def read_header(path: Path) -> Header | None:
             return None
         raise
     sop_class = found.word(0x00080016)
-    if sop_class == _DIRECTORY or found.media_class == _DIRECTORY:
+    if _DIRECTORY in (sop_class, found.media_class):
         return None
     if not found.word(0x0020000E):
         if begin == "data":

@@ -73,11 +73,11 @@ def parts_of(series: Series, split: Split = "auto") -> list[Part]:
     equally often; image type, echo and diffusion weighting before times, and within each of their
     groups a time. An attribute that cuts in another way is passed over. When all places repeat
     equally often and nothing explains it, the k-th slice at each place, by InstanceNumber, is of
-    part k. A series whose places do not repeat is one part.
+    part k. A series whose places do not repeat is one part, whatever is asked for.
 
     Args:
         series: images.
-        split: `auto`, the attribute to use, `order` (InstanceNumber), or `none`.
+        split: `auto`, the attribute that tells times apart, `order` (InstanceNumber), or `none`.
 
     Raises:
         CaseError: the series holds no images, or the attribute asked for is not in all slices, or
@@ -157,12 +157,27 @@ def _cut(instances: tuple[Instance, ...], where: _Where) -> list[_Group]:
     if len(set(repeats.values())) > 1:
         # Some places are doubled and others are not: no time points, but a stack to be checked.
         return [_Group((), instances)]
-    groups = _ranked(instances, where, _ORDER, by_number)
-    _check_order(groups, where)
-    return groups
+    ranked = _ranked(instances, where, _ORDER, by_number)
+    _check_order(ranked, where)
+    return ranked
 
 
 def _cut_by(split: str, instances: tuple[Instance, ...], where: _Where) -> list[_Group]:
+    """Cut by kinds of image where they explain why places repeat, and then by what was asked for."""
+    if max(_repeats(instances, where).values()) == 1:
+        return [_Group((), instances)]
+    for name, value in _KINDS.items():
+        groups = _grouped(instances, value)
+        if groups is not None and len(groups) > 1 and _same_places(list(groups.values()), where):
+            return [
+                _Group((name, *g.by), g.instances, (key, *g.kind))
+                for key, members in _sorted(groups, name)
+                for g in _cut_by(split, members, where)
+            ]
+    return _cut_by_time(split, instances, where)
+
+
+def _cut_by_time(split: str, instances: tuple[Instance, ...], where: _Where) -> list[_Group]:
     if split == _ORDER:
         return _ranked(instances, where, _ORDER, by_number)
     value = _TIMES[split]
@@ -246,7 +261,8 @@ def _ranked(
         place = where[id(instance)]
         groups[rank[place]].append(instance)
         rank[place] += 1
-    return [_Group((name,), tuple(groups[at])) for at in sorted(groups)]
+    by = (name,) if len(groups) > 1 else ()
+    return [_Group(by, tuple(groups[at])) for at in sorted(groups)]
 
 
 def _uneven(groups: list[_Group], where: _Where) -> tuple[str, ...]:

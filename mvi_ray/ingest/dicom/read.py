@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mvi_ray.errors import CaseError, GeometryError
-from mvi_ray.ingest.dicom.elements import quiet
 from mvi_ray.ingest.dicom.pixels import stored_values
+from mvi_ray.ingest.dicom.silence import quiet
 from mvi_ray.ingest.dicom.stack import stack_of
 from mvi_ray.ingest.dicom.suv import suv_factor
 from mvi_ray.volume import Volume
@@ -38,6 +38,7 @@ def read_part(part: Part, *, suv: bool = False) -> Reading:
     Each slice is rescaled by its own slope and intercept. Where all of them are whole numbers the
     voxels are whole too, of the smallest type that holds every value the stored bits can mean;
     otherwise they are float64: a stored value times a slope such as 0.0691 has no exact float32.
+    MONOCHROME1 is about display only and changes no value (SimpleITK would turn the values round).
 
     Args:
         part: from `parts_of`.
@@ -54,8 +55,12 @@ def read_part(part: Part, *, suv: bool = False) -> Reading:
         array, doubled = _filled(stack, factor)
     remarks = stack.remarks
     if doubled:
-        remarks = (*remarks, f"{doubled} slices stand twice with the same pixels and were taken once")
+        remarks = (*remarks, f"{_slices(doubled)} twice with the same pixels and counted once")
     return Reading(Volume(array, stack.geometry), remarks)
+
+
+def _slices(count: int) -> str:
+    return "1 slice stands" if count == 1 else f"{count} slices stand"
 
 
 def _filled(stack: Stack, factor: float) -> tuple[npt.NDArray[Any], int]:
@@ -82,7 +87,7 @@ def _filled(stack: Stack, factor: float) -> tuple[npt.NDArray[Any], int]:
                 differing += 1
     if differing:
         raise GeometryError(
-            f"{differing} slices stand at the place of another one with different pixels; if they are time "
+            f"{_slices(differing)} at the place of another one with different pixels; if they are time "
             "points say under dicom.split what tells them apart, else remove them"
         )
     return array, doubled

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mvi_ray.errors import CaseError
-from mvi_ray.ingest.dicom.elements import quiet
 from mvi_ray.ingest.dicom.headers import Header, read_header
 from mvi_ray.ingest.dicom.series import Series, series_of
+from mvi_ray.ingest.dicom.silence import quiet
 from mvi_ray.ingest.problem import Problem
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mvi_ray.ingest.dicom.elements import as_day, load, quiet
+from mvi_ray.ingest.dicom.elements import as_day, load
+from mvi_ray.ingest.dicom.silence import quiet
 
 if TYPE_CHECKING:
     from datetime import date

@@ -36,6 +36,7 @@ _BESIDE = 0.25
 """Share of a slice beside it from which it is worth a look."""
 _DIGITS = 6
 """Decimals of an index: more are noise of the arithmetic, and would miss a centre on a contour."""
+_MOST_CONTOURS = 100_000
 _MOST_WORK = 10**11
 """Points × voxels around them, about a minute: a damaged file must not take days."""
 
@@ -58,6 +59,8 @@ def drawn(contours: Sequence[Points], grid: Geometry, rule: GeometryRule, what: 
         GeometryError: contours lie across slices, between them, or outside.
         MaskError: no centre of a voxel is inside.
     """
+    if len(contours) > _MOST_CONTOURS:
+        raise CaseError(f"{what} has {len(contours)} contours; export it as a label map")
     back = grid.matrix / grid.spacing
     found = [np.round((points - np.asarray(grid.origin)) @ back, _DIGITS) for points in contours]
     flat = list({points.tobytes(): points for points in found}.values())
@@ -65,13 +68,13 @@ def drawn(contours: Sequence[Points], grid: Geometry, rule: GeometryRule, what: 
     planes = _planes(flat, axis)
     slices, distance = _slices(sorted(planes), grid.size[axis], rule, what)
     shape = tuple(np.delete(grid.shape, 2 - axis).tolist())
-    used = set(slices.values()) if distance is None else set(planes)
-    _check_work([points for height in used for points in planes[height]], shape, what)
-    layers = {height: _inside(planes[height], shape) for height in used}
+    _check_work(list(planes.values()), shape, what)
     array = np.zeros(grid.shape, dtype=np.uint8)
-    along = np.moveaxis(array, 2 - axis, 0)
-    for at, height in slices.items():
-        along[at] = layers[height]
+    along, area = np.moveaxis(array, 2 - axis, 0), 0
+    for height, polygons in planes.items():
+        inside = _inside(polygons, shape)
+        area += int(np.count_nonzero(inside))
+        along[[at for at, chosen in slices.items() if chosen == height]] = inside
     if not array.any():
         raise _nothing(slices, what)
     mask = Mask(array, grid)
@@ -83,8 +86,7 @@ def drawn(contours: Sequence[Points], grid: Geometry, rule: GeometryRule, what: 
         remarks.append(Remark(twice, "export it anew if that is not meant"))
     if distance is None:
         return ReadMask(mask, tuple(remarks))
-    before = sum(map(np.count_nonzero, layers.values())) * distance * grid.voxel_mm3
-    remarks.extend(volume_remarks(before, mask, what))
+    remarks.extend(volume_remarks(area * distance * grid.voxel_mm3, mask, what))
     text = f"contours {distance * grid.spacing[axis]:.4g} mm apart along {'xyz'[axis]}"
     return ReadMask(mask, tuple(remarks), text)
 
@@ -121,31 +123,33 @@ def _slices(
     nearest = [int(np.floor(height + 0.5)) for height in heights]
     beside = max(abs(height - at) for height, at in zip(heights, nearest, strict=True))
     single = len(set(nearest)) == len(nearest)
-    if single and (beside <= _PLANE or (rule == "exact" and beside < 0.5 - _PLANE)):
+    # Contours of this image may all lie a little beside its slices; by turns, they are of another one.
+    steady = float(np.ptp(np.subtract(heights, nearest))) <= 2 * _PLANE
+    if single and (beside <= _PLANE or (rule == "exact" and steady and beside < 0.5 - _PLANE)):
         return {at: height for at, height in zip(nearest, heights, strict=True) if 0 <= at < count}, None
     gaps = np.diff(heights)
     distance = float(gaps.min()) if gaps.size else 1.0
     if rule == "exact":
         way = "give the image they were drawn on, or write geometry: resample into the study"
-        if single:
+        if single and steady:
             raise GeometryError(f"contours of the {what} lie midway between slices of the image; {way}")
         raise GeometryError(f"contours of the {what} lie {distance:.3g} slices of the image apart; {way}")
     found = {}
     for at in range(count):
-        height = min(heights, key=lambda h: (abs(h - at), h))
+        height = heights[int(np.argmin(np.abs(np.subtract(heights, at))))]
         if abs(height - at) <= distance / 2 + 10**-_DIGITS:
             found[at] = height
     return found, distance
 
 
-def _check_work(polygons: list[Points], shape: tuple[int, ...], what: str) -> None:
-    boxes = [_box(points, shape) for points in polygons]
-    work = sum(
-        len(points) * prod(np.subtract(high, low).tolist())
-        for points, (low, high) in zip(polygons, boxes, strict=True)
-    )
+def _check_work(planes: list[list[Points]], shape: tuple[int, ...], what: str) -> None:
+    work = len(planes) * prod(shape)
+    for points in (points for polygons in planes for points in polygons):
+        low, high = _box(points, shape)
+        work += len(points) * prod((high - low).tolist())
     if work > _MOST_WORK:
-        raise CaseError(f"{what} has contours of {sum(map(len, polygons))} points; export it as a label map")
+        count = sum(len(points) for polygons in planes for points in polygons)
+        raise CaseError(f"{what} has contours of {count} points; export it as a label map")
 
 
 def _box(points: Points, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

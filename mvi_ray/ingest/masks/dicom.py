@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import CaseError
+from mvi_ray.ingest.dicom.silence import quiet
 from mvi_ray.ingest.files import check_there, endings
 
 if TYPE_CHECKING:
@@ -27,26 +26,10 @@ _MOST_FILES = 10_000
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """Neither warnings nor log lines of the parsers: they hold values of the header."""
-    loggers = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL + 1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextmanager
 def parsing(what: str) -> Iterator[None]:
     """Turn whatever a damaged DICOM file makes the parsers raise into a CaseError without its text."""
     try:
-        with _silence():
+        with quiet():
             yield
     except CaseError:
         raise
@@ -125,7 +108,7 @@ def _kind_of_file(path: Path) -> str | None:
     import pydicom
 
     try:
-        with _silence():
+        with quiet():
             if path.stat().st_size > _MOST_BYTES or not pydicom.misc.is_dicom(path):
                 return None
             head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])

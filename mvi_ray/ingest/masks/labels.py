@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mvi_ray.errors import CaseError, MaskError
+from mvi_ray.errors import MaskError
 from mvi_ray.ingest.files import read_sitk, voxels_of
 from mvi_ray.ingest.masks.choice import Segment
 from mvi_ray.volume import Geometry
@@ -74,7 +74,7 @@ def read_labels(path: Path, what: str = "mask") -> LabelMap:
         layers = tuple(np.ascontiguousarray(array[..., k]) for k in range(array.shape[-1]))
     else:
         layers = tuple(array) if array.ndim == 4 else (array,)
-    return LabelMap(layers, _geometry(image, what), _named(image, len(layers), what))
+    return LabelMap(layers, _geometry(image), _named(image, len(layers), what))
 
 
 def _whole(array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
@@ -92,10 +92,9 @@ def _whole(array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
     return array
 
 
-def _geometry(image: sitk.Image, what: str) -> Geometry:
+def _geometry(image: sitk.Image) -> Geometry:
+    """The grid in space, without the dimension that counts layers."""
     count = image.GetDimension()
-    if count not in (3, 4):
-        raise CaseError(f"{what} has {count} dimensions; export it as one volume (x, y, z) with layers")
     direction = np.reshape(image.GetDirection(), (count, count))[:3, :3]
     return Geometry(
         image.GetSize()[:3], image.GetSpacing()[:3], image.GetOrigin()[:3], tuple(direction.ravel().tolist())

@@ -110,7 +110,6 @@ def _steps(own: Geometry, grid: Geometry) -> _Steps | None:
 def _turned(
     array: npt.NDArray[np.uint8], steps: _Steps, grid: Geometry, rule: GeometryRule, what: str
 ) -> ReadMask:
-    turned = array
     # For each axis of the image: the axis of the mask that runs along it. Arrays run z, y, x.
     source = np.argmax(np.abs(steps.turn), axis=1)
     turned = np.transpose(array, [2 - int(source[axis]) for axis in (2, 1, 0)])

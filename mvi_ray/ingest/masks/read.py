@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mvi_ray.ingest.files import has_suffix
+from mvi_ray.ingest.files import is_plain
 from mvi_ray.ingest.masks.choice import choose
 from mvi_ray.ingest.masks.labels import read_labels
 from mvi_ray.ingest.masks.placing import placed
@@ -45,7 +45,7 @@ def read_mask(
         MaskError: the segment is not there, is not the only one that fits, or is empty.
         GeometryError: it does not lie on the grid of the image.
     """
-    if has_suffix(path):
+    if is_plain(path):
         return _read_labels(path, choice, grid, geometry, what)
     from mvi_ray.ingest.masks import dicom, rtstruct, seg
 

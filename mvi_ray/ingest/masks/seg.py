@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mvi_ray.ingest.masks.choice import SegmentChoice
     from mvi_ray.ingest.masks.result import GeometryRule, ReadMask
 
-_MOST_VOXELS = 2**31
+_MOST_VOXELS = 2**30
 _MOST_PIXELS = 2**26
 """Pixels of a frame: a header may claim more than the packed frame holds."""
 

@@ -16,6 +16,7 @@ from pydicom.tag import Tag
 from mvi_ray.errors import CaseError
 from mvi_ray.ingest.dicom import elements, read_header
 from mvi_ray.ingest.dicom.elements import Elements, as_day, as_seconds
+from mvi_ray.ingest.dicom.silence import quiet
 from tests.ingest.dicom.writing import noise, save, write_series
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def test_binary_numbers_are_read_in_explicit_and_implicit_files(kind: str | None
 )
 def test_no_bytes_raise(value: bytes, kind: str | None, tag: int) -> None:
     """Each question, asked of any bytes under any kind."""
-    with elements.quiet():
+    with quiet():
         header = raw(value, kind, tag)
         assert all(number is not None for number in header.numbers(tag))
         assert isinstance(header.text(tag), str)

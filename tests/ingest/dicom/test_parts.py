@@ -166,10 +166,12 @@ def test_echoes_of_time_points_are_told_apart_by_both(shelf: Shelf) -> None:
         setter(EchoTime=["2", "2", "5", "5"], AcquisitionTime=["1000", "1001", "1000", "1001"]),
         count=4,
     )
-    assert [(p.separated_by, p.after_s) for p in shelf.parts()] == [
-        (("echo", "acquisition_time"), 0),
-        (("echo", "acquisition_time"), 60),
-    ] * 2
+    for split in ("auto", "acquisition_time"):
+        assert [(p.separated_by, p.after_s) for p in shelf.parts(split)] == [
+            (("echo", "acquisition_time"), 0),
+            (("echo", "acquisition_time"), 60),
+        ] * 2
+    assert [p.separated_by for p in shelf.parts("order")] == [("echo", "order")] * 4
 
 
 def test_series_that_does_not_repeat_is_one_part(shelf: Shelf) -> None:
@@ -180,8 +182,9 @@ def test_series_that_does_not_repeat_is_one_part(shelf: Shelf) -> None:
         header.AcquisitionNumber = at
 
     write_series(shelf.path, noise(), change=change)
-    (part,) = shelf.parts()
-    assert (part.number, part.of, part.separated_by, len(part.instances)) == (1, 1, (), N)
+    for split in ("auto", "acquisition_time", "acquisition", "trigger_time", "order", "none"):
+        (part,) = shelf.parts(split)
+        assert (part.number, part.of, part.separated_by, len(part.instances)) == (1, 1, (), N)
 
 
 def test_copies_of_files_are_not_time_points(shelf: Shelf) -> None:
@@ -192,7 +195,7 @@ def test_copies_of_files_are_not_time_points(shelf: Shelf) -> None:
     (part,) = shelf.parts()
     reading = read_part(part)
     assert np.array_equal(reading.volume.array, array)
-    assert reading.remarks == ("5 slices stand twice with the same pixels and were taken once",)
+    assert reading.remarks == ("5 slices stand twice with the same pixels and counted once",)
 
 
 def test_copy_that_differs_is_an_error(shelf: Shelf) -> None:

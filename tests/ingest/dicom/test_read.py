@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from mvi_ray.errors import MviError
@@ -202,7 +203,36 @@ def test_turned_copies_are_one_canonical_volume(
     assert volume.geometry == wanted[1]
 
 
+def test_slice_that_stands_twice_is_taken_once(shelf: Shelf) -> None:
+    """Under another UID, with the same pixels, and the remark says so."""
+    array = noise()
+    write_series(shelf.path, array)
+    write_series(shelf.path, array[2:3], first=40, origin=(-40, 12.5, 105.0))
+    reading = shelf.read()
+    assert np.array_equal(reading.volume.array, array)
+    assert reading.remarks == ("1 slice stands twice with the same pixels and counted once",)
+
+
 # What is refused ----------------------------------------------------------------------
+
+
+def test_slice_that_stands_twice_with_other_pixels_is_told(shelf: Shelf) -> None:
+    """Which of the two is meant is not guessed."""
+    array = noise()
+    write_series(shelf.path, array)
+    write_series(shelf.path, array[1:2], first=40, origin=(-40, 12.5, 105.0))
+    assert "1 slice stands at the place of another one with different pixels" in shelf.refusal()
+
+
+def test_fewer_compressed_frames_than_places_are_told(shelf: Shelf) -> None:
+    """Two of the five that the header describes."""
+    path = write_enhanced(shelf.path / "a.dcm", [noise()])
+    compress(path, "jpeg-lossless")
+    header = pydicom.dcmread(path)
+    frames = list(generate_frames(header.PixelData, number_of_frames=5))
+    header.PixelData = encapsulate(frames[:2])
+    header.save_as(path)
+    assert shelf.refusal() == "there are 2 frames, the header says 5; export the series anew"
 
 
 def test_missing_pixel_data_are_told(shelf: Shelf) -> None:

@@ -38,6 +38,27 @@ def test_files_are_grouped_into_series(shelf: Shelf) -> None:
     assert (first.identifier, first.description) == ("PID4711", "t1 dyn MUELLER")
 
 
+@pytest.mark.parametrize(
+    ("sop_class", "kind"),
+    [
+        ("2", "image"),
+        ("4", "image"),
+        ("128", "image"),
+        ("7", "image"),
+        ("66.4", "segmentation"),
+        ("481.3", "contours"),
+        ("20", "other"),
+        ("88.11", "other"),
+        ("6.1", "other"),
+    ],
+)
+def test_kind_is_told_by_the_class_of_the_files(shelf: Shelf, sop_class: str, kind: str) -> None:
+    """Scintigrams, reports and ultrasound are known, and not read."""
+    write_series(shelf.path, noise((1, 4, 4)), SOPClassUID=f"1.2.840.10008.5.1.4.1.1.{sop_class}")
+    (series,) = scan_folder(shelf.path).series
+    assert series.kind == kind
+
+
 def test_key_is_the_sha256_of_the_uid() -> None:
     """Known answer: sha256sum of `1.2.3` begins so."""
     assert key_of("1.2.3") == "c47f5b18b8a4"

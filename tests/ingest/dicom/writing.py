@@ -186,7 +186,7 @@ def write_enhanced(
         )
         group.FrameContentSequence = _item(
             TemporalPositionIndex=t + 1,
-            FrameAcquisitionDateTime=f"20200214{101500 + 30 * t:06d}",
+            FrameAcquisitionDateTime=f"2020021410{15 + t // 2:02d}{30 * (t % 2):02d}",
             StackID="1",
             InStackPositionNumber=z + 1,
         )

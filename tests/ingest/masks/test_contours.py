@@ -192,6 +192,13 @@ def test_more_points_than_can_be_drawn_are_refused() -> None:
         drawn([contour], grid, "exact")
 
 
+def test_more_contours_than_anyone_draws_are_refused() -> None:
+    """Nor this one."""
+    contour = rectangle(3.5, 9.5)
+    with pytest.raises(CaseError, match="mask has 100001 contours; export it as a label map"):
+        drawn([contour] * 100_001, UNIT, "exact")
+
+
 # Slices of another thickness ------------------------------------------------------------
 
 
@@ -219,6 +226,13 @@ def test_finer_contours_are_refused_or_resampled(step: float) -> None:
     assert slices.tolist() == list(range(4, int(4 + step * (len(contours) - 1) + step / 2) + 1))
     assert (found.mask.array[slices] == found.mask.array[4]).all()
     assert found.resampled_from == f"contours {step * 2:.4g} mm apart along z"
+
+
+def test_contours_of_other_slices_are_refused_also_where_each_has_its_own() -> None:
+    """A fifth thicker: the third contour lies four tenths of a slice beside its slice."""
+    contours = lifted(cylinder(1.2, high=6.5))
+    with pytest.raises(GeometryError, match=r"contours of the mask lie 1\.2 slices of the image apart; give"):
+        drawn(contours, TALL, "exact")
 
 
 def test_thicker_contours_fill_their_slices() -> None:

@@ -248,3 +248,18 @@ def test_layers_that_were_cut_off_are_refused(folder: Folder) -> None:
     with pytest.raises(CaseError, match="mask file cannot be read") as caught:
         read_labels(path)
     folder.check_text(caught.value.message)
+
+
+def test_header_that_claims_terabytes_is_refused(folder: Folder) -> None:
+    """Before memory is taken for it."""
+    path = write_nrrd(folder.path / "jane.seg.nrrd", np.stack(overlapping(), axis=-1), names(("liver", 1, 0)))
+    path.write_bytes(path.read_bytes().replace(b"sizes: 2 10 8 6", b"sizes: 2 9000 9000 9000"))
+    with pytest.raises(CaseError, match="mask claims 1458000000000 labels in its layers; export it anew"):
+        read_labels(path)
+
+
+def test_picture_with_layers_is_refused(folder: Folder) -> None:
+    """Two dimensions are no volume, whatever the header names."""
+    folder.write("jane.nrrd", np.ones((8, 10), dtype=np.uint8), meta=names(("liver", 1, 0)))
+    with pytest.raises(CaseError, match="mask has 2 dimensions; export it as one volume"):
+        read_labels(folder.path / "jane.nrrd")

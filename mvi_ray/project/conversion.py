@@ -1,0 +1,169 @@
+"""Cases of a manifest to rows of `images` and `masks`, on all cores."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mvi_ray.ingest.case import ImageCase, read_case
+from mvi_ray.ingest.dates import shifted
+from mvi_ray.ingest.source import Sources
+from mvi_ray.project.regions import region_row
+from mvi_ray.store.volumes import save_volume
+from mvi_ray.study import DRAWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from mvi_ray.ingest.dicom import Scanner
+    from mvi_ray.ingest.drawn import DrawnMask
+    from mvi_ray.ingest.manifest import Manifest, Rows
+    from mvi_ray.ingest.problem import Problem
+    from mvi_ray.store.store import Store
+    from mvi_ray.study import Study
+
+ImageKey = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """One image with its masks; the voxels are on disk.
+
+    Args:
+        key: patient, session and phase.
+        image: row of `images`; None when it could not be read, or is there already.
+        masks: rows of `masks`.
+        problems: what was left out or is worth a look.
+        is_unchanged: whether the same files were ingested before, so that nothing was done.
+    """
+
+    key: ImageKey
+    image: dict[str, Any] | None
+    masks: tuple[dict[str, Any], ...]
+    problems: tuple[Problem, ...]
+    is_unchanged: bool = False
+
+
+class Conversion:
+    """Reads cases and saves their volumes.
+
+    Args:
+        store: where volumes go.
+        study: how files are read and regions are made.
+        manifest: what is read.
+        time: of this ingest.
+        dates_key: secret that shifts dates of acquisition; without one they are dropped.
+    """
+
+    def __init__(
+        self, store: Store, study: Study, manifest: Manifest, time: datetime, dates_key: bytes | None
+    ) -> None:
+        self._root = store.root
+        self._study = study
+        self._manifest = manifest
+        self._time = time
+        self._dates_key = dates_key
+        self._sources = Sources(manifest.folder, study)
+        self._known = _known(store)
+
+    def run(self) -> Iterator[Converted]:
+        """Cases in the order of the manifest, a few ahead of the caller."""
+        workers = os.cpu_count() or 1
+        with ThreadPoolExecutor(workers) as pool:
+            waiting: deque[Future[Converted]] = deque()
+            for key, rows in self._manifest.groups.items():
+                waiting.append(pool.submit(self._convert, key, rows))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _convert(self, key: ImageKey, rows: Rows) -> Converted:
+        donors = self._manifest.donors(key, self._study)
+        source = self._sources.digest([*rows, *donors])
+        if source is not None and self._known.get(key) == source:
+            return Converted(key, None, (), (), is_unchanged=True)
+        case = read_case(rows, self._manifest.folder, self._study, donors)
+        if case.volume is None:
+            return Converted(key, None, (), case.problems)
+        stored = save_volume(self._root, case.volume)
+        names = dict(zip(("patient_id", "session", "phase"), key, strict=True))
+        failed = any(problem.severity == "error" for problem in case.problems)
+        image = {
+            **names,
+            "image_digest": stored.digest,
+            "voxel_type": case.volume.array.dtype.name,
+            **stored.columns(),
+            **self._scanner(case),
+            # What was left out is looked at again the next time.
+            "source_digest": None if failed else source,
+            "ingested_at": self._time,
+        }
+        masks = [row for drawn in case.masks for row in self._mask_rows(names, stored.digest, drawn)]
+        return Converted(key, image, tuple(masks), case.problems)
+
+    def _scanner(self, case: ImageCase) -> dict[str, Any]:
+        found = case.scanner
+        if found is None:
+            return {}
+        return {**_facts(found), "acquired_on": shifted(found.acquired_on, self._dates_key, case.patient_id)}
+
+    def _mask_rows(self, names: dict[str, str], image: str, drawn: DrawnMask) -> Iterator[dict[str, Any]]:
+        beside: dict[str, Any] = {"carried_from": drawn.carried_from}
+        if drawn.organ is not None:
+            organ = save_volume(self._root, drawn.organ)
+            beside |= {"organ_digest": organ.digest, "organ_path": organ.path}
+        if drawn.motion is not None:
+            shift = dict(zip("xyz", drawn.motion.shift_mm, strict=True))
+            beside |= {f"shift_{axis}_mm": value for axis, value in shift.items()}
+            beside["rotation_deg"] = drawn.motion.rotation_deg
+        for region in drawn.regions:
+            yield {
+                **region_row(self._root, region, image),
+                **names,
+                "lesion": drawn.lesion,
+                "reader": drawn.reader,
+                **beside,
+                "resampled_from": drawn.resampled_from.get(region.name) or drawn.resampled_from.get(DRAWN),
+                "ingested_at": self._time,
+            }
+
+
+def _facts(scanner: Scanner) -> dict[str, Any]:
+    return {
+        "modality": scanner.modality,
+        "manufacturer": scanner.manufacturer,
+        "scanner_model": scanner.model,
+        "field_strength_t": scanner.field_strength_t,
+        "slice_thickness_mm": scanner.slice_thickness_mm,
+        "repetition_time_ms": scanner.repetition_time_ms,
+        "echo_time_ms": scanner.echo_time_ms,
+        "flip_angle_deg": scanner.flip_angle_deg,
+    }
+
+
+def _known(store: Store) -> Mapping[ImageKey, str]:
+    """Images that are stored with all their volumes, and what they were made from."""
+    whole: dict[ImageKey, bool] = {}
+    for name, columns in (("images", ["path"]), ("masks", ["path", "organ_path"])):
+        for row in store.tables[name].read(["patient_id", "session", "phase", *columns]).to_pylist():
+            key = (row["patient_id"], row["session"], row["phase"])
+            there = all(_is_there(store.root, row[column]) for column in columns)
+            whole[key] = whole.get(key, True) and there
+    rows = store.tables["images"].read(["patient_id", "session", "phase", "source_digest"]).to_pylist()
+    return {
+        key: row["source_digest"]
+        for row in rows
+        if (key := (row["patient_id"], row["session"], row["phase"])) in whole
+        and whole[key]
+        and row["source_digest"] is not None
+    }
+
+
+def _is_there(root: Path, path: str | None) -> bool:
+    return path is None or (root / path).is_file()
