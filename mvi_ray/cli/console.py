@@ -114,7 +114,7 @@ def ingested(summary: IngestSummary, *, as_json: bool) -> None:
         out().print(f"{summary.unchanged} images are as they were: nothing was done for them.")
     if summary.replaced:
         out().print(
-            f"{summary.replaced} masks replace others: their features are stale, `mvi extract` makes new ones.",
+            f"{summary.replaced} masks replace others: their features are stale until `mvi extract`.",
             style="yellow",
         )
     if summary.left_out:

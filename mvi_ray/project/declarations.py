@@ -98,7 +98,7 @@ def declarations(project: Project, weights: WeightsSource | None = None) -> Decl
         study.synthetic,
         study.phases,
         study.region_names,
-        (study.readers.model, *study.readers.compare),
+        study.readers.names,
         expected,
         tuple(current),
         filters,

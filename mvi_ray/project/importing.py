@@ -113,7 +113,7 @@ def import_features(
         layout=layout,
         phases=study.phases,
         regions=study.region_names,
-        readers=(study.readers.model, *study.readers.compare),
+        readers=study.readers.names,
         clinical=study.clinical.columns,
     )
     table = replace(table, problems=tuple(replace(one, table="features") for one in table.problems))

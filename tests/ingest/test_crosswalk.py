@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - used below
+from pathlib import Path
 
 import pytest
 
@@ -108,6 +108,18 @@ def test_crosswalk_inside_a_project_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"crosswalk lies inside a project directory.*; keep it"):
             read_crosswalk(path)
     assert len(read_crosswalk(outside)) == 1
+
+
+def test_crosswalk_beside_a_project_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the way to it starts inside: a project is the usual current directory."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "study.yaml").touch()
+    for place in (tmp_path, tmp_path / "project"):
+        (place / "crosswalk.csv").write_text(f"{HEAD}\n0471,P01\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "project")
+    assert len(read_crosswalk(Path("../crosswalk.csv"))) == 1
+    with pytest.raises(UsageError, match="inside a project directory"):
+        read_crosswalk(Path("crosswalk.csv"))
 
 
 @pytest.mark.parametrize(

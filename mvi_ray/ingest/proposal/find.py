@@ -55,7 +55,7 @@ def find(tree: Tree, pattern: Pattern, study: Study, identify: Identify) -> list
         raise UsageError("the pattern does not say where the patient stands; write {patient} into it")
     known = {
         "phase": study.phases,
-        "reader": (study.readers.model, *study.readers.compare),
+        "reader": study.readers.drawing,
         "region": study.region_names,
     }
     found = []
