@@ -34,7 +34,7 @@ class Found:
     path: Path = field(repr=False)
     patient: str
     phase: str
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)
     spelt: Mapping[str, str] = field(repr=False)
     fault: str = ""
 

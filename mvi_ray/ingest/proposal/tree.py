@@ -72,14 +72,17 @@ def list_tree(folder: Path) -> Tree:
 def _fault(root: Path, path: Path) -> tuple[str, str] | None:
     if not _is_text(path.name):
         return "file name is no text in UTF-8", "rename the file"
-    if path.is_symlink():
-        try:
-            target = path.resolve(strict=True)
-        except (OSError, RuntimeError):
-            return "link leads nowhere", "mend it, or delete it"
-        if not target.is_relative_to(root):
-            return "link to a file outside the folder was not followed", "copy the file into the folder"
-    return None if path.is_file() else ("pipe or device among the files", "delete it")
+    try:
+        if path.is_symlink():
+            try:
+                target = path.resolve(strict=True)
+            except (OSError, RuntimeError):
+                return "link leads nowhere", "mend it, or delete it"
+            if not target.is_relative_to(root):
+                return "link to a file outside the folder was not followed", "copy the file into the folder"
+        return None if path.is_file() else ("pipe or device among the files", "delete it")
+    except OSError as error:
+        return f"file cannot be reached: {error.strerror}", "check the permissions of its folder"
 
 
 def _is_text(name: str) -> bool:

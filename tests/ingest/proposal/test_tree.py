@@ -56,6 +56,17 @@ def test_what_is_no_file_is_told(tmp_path: Path) -> None:
     assert told(tmp_path) == ["file name is no text in UTF-8", "pipe or device among the files"]
 
 
+def test_file_that_cannot_be_reached_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that lists its files and hides them stops nothing."""
+    touch(tmp_path, "a.nrrd")
+
+    def refuse(_: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.is_file", refuse)
+    assert told(tmp_path) == ["file cannot be reached: Permission denied"]
+
+
 def test_folder_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
     """Without the path in the message."""
     touch(tmp_path, "a.nrrd")
