@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mvi_ray import __version__
-from mvi_ray.cli import console, exchange, ingest, quality, store
+from mvi_ray.cli import console, exchange, ingest, quality, quality_page, store
 from mvi_ray.cli.progress import progress
 from mvi_ray.cli.state import AsOf, Json, State, exit_with, project
 from mvi_ray.cli.streams import error
@@ -165,6 +165,7 @@ app.command("import")(exchange.import_features)
 app.command()(exchange.export)
 app.command()(quality.features)
 app.command()(quality.drift)
+app.command()(quality_page.quality)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from mvi_ray.errors import StoreError, UsageError
 from mvi_ray.project.declarations import declarations
 from mvi_ray.project.invalidated import InvalidRun, end_run, invalid_runs, unfinished_runs
 from mvi_ray.project.progress import Progress, silent
+from mvi_ray.project.quality_files import PAGE, PICTURES, remove_quality_page
 from mvi_ray.project.sql_history import forget
 from mvi_ray.store.erase import erase_from_tables, remove_unpublished
 from mvi_ray.store.patient import count_rows, gather_needles, is_known, volumes_without
@@ -148,6 +149,7 @@ class _Erasure:
         self._look()
         # The store may be a link, here or into another folder of the project.
         places = [self.project.folder / "store", self.project.store.root]
+        places += [self.project.folder / name for name in (PAGE, PICTURES)]
         proof = self._search("search", places if self.known else [])
         runs, unfinished = self._runs(proof)
         return EraseSummary(True, self.rows, self.volumes, runs, unfinished, keep_bundles, proof)
@@ -172,6 +174,8 @@ class _Erasure:
             erase_from_tables(self.project.store, self.patient, self.project.publish)
             remove_unpublished(self.project.store)
             self.project.settle("store erase")
+        # After the rows, so that no page is made of them any more.
+        remove_quality_page(self.project)
         entries = self._forget()
         proof = self._search("search")
         return EraseSummary(False, self.rows, self.volumes, runs, unfinished, keep_bundles, proof, entries)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mvi_ray.project.ingestion import IngestSummary
     from mvi_ray.project.progress import Progress
     from mvi_ray.project.proposing import DicomSource, FileSource, ProposeSummary
+    from mvi_ray.project.quality_page import QualityPage
     from mvi_ray.project.status import Status
     from mvi_ray.project.training import TrainSummary
     from mvi_ray.store.declarations import Declarations
@@ -329,6 +330,12 @@ class Project:
             else:
                 moment = find_moment(self, as_of)
                 yield self.store.as_of(catalog, moment), moment.study
+
+    def quality_page(self, *, progress: Progress | None = None) -> QualityPage:
+        """Write `quality.html`: pictures of images and masks, and what is worth a look."""
+        from mvi_ray.project.quality_page import write_quality_page
+
+        return write_quality_page(self, progress)
 
     def history(self, limit: int | None = None) -> list[HistoryRow]:
         """States of the store that were recorded, and the trainings that pinned one, oldest first."""
