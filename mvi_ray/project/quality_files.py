@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from pathlib import Path
 
     from mvi_ray.project.project import Project
 
 PAGE, PICTURES = "quality.html", "quality"
 
 # A folder of this name may hold files of the user.
-_OURS = re.compile(r"[0-9a-f]{32}\.(webp|json)|\.mvi-[\w]+")
+_OURS = re.compile(r"[0-9a-f]{32}\.(webp|json)|\.mvi-[0-9a-f]{16}")
 
 
 @contextmanager
@@ -35,15 +34,9 @@ def quality_locked(project: Project) -> Iterator[None]:
 
 def write_aside(target: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=".mvi-", dir=target.parent)
-    aside = Path(name)
+    aside = target.with_name(f".mvi-{token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        # Readable as any other file of the project would be; mkstemp keeps it to its owner.
-        mask = os.umask(0)
-        os.umask(mask)
-        aside.chmod(0o666 & ~mask)
+        aside.write_bytes(content)
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)

@@ -136,7 +136,8 @@ def span(ends: tuple[float, float]) -> str:
     """Two numbers from low to high, with as many decimals as their distance is worth."""
     low, high = ends
     scale = high - low or abs(high) or 1.0
-    digits = min(max(1 - floor(log10(scale / 2)), 0), 9)
+    whole = low.is_integer() and high.is_integer()
+    digits = 0 if whole else min(max(1 - floor(log10(scale / 2)), 0), 9)
     texts = [f"{value:,.{digits}f}" for value in ends]
     return (" to " if low < 0 else "–").join(texts).replace("-", "−")
 

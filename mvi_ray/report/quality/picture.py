@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SIDE = 400
 """Pixels along each side of a picture."""
 LARGEST = 20_000
-"""Bytes that a picture may have; finer ones are compressed more."""
+"""Bytes that a picture should have; finer ones are compressed more, and only pure noise needs more."""
 WINDOW = (1.0, 99.5)
 """Percentiles of the slice that are shown as black and white."""
 
