@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mvi_ray import __version__
-from mvi_ray.cli import console, exchange, ingest, quality, quality_page, store
+from mvi_ray.cli import console, enrolment, exchange, ingest, quality, quality_page, store
 from mvi_ray.cli.progress import progress
 from mvi_ray.cli.state import AsOf, Json, State, exit_with, project
 from mvi_ray.cli.streams import error
@@ -119,9 +119,9 @@ def sql(
 ) -> None:
     """Ask the store; without a query, at a prompt with history and completion.
 
-    Views: features, cr, dlr, imported, coverage, patients, images, masks, clinical, quarantine,
-    feature_sets, feature_dictionary, feature_statistics, snapshots; cr_all, dlr_all and
-    imported_all hold every reader and setting.
+    Views: features, cr, dlr, imported, coverage, patients, images, masks, clinical, enrolment,
+    exclusions, quarantine, feature_sets, feature_dictionary, feature_statistics, snapshots; cr_all,
+    dlr_all and imported_all hold every reader and setting.
     """
     if query is None:
         if not sys.stdin.isatty():
@@ -166,6 +166,8 @@ app.command()(exchange.export)
 app.command()(quality.features)
 app.command()(quality.drift)
 app.command()(quality_page.quality)
+app.command()(enrolment.enrolment)
+app.command()(enrolment.exclude)
 
 
 @app.command()

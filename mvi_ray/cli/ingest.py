@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvi_ray.cli import console
+from mvi_ray.cli import console, enrolment
 from mvi_ray.cli.progress import progress
 from mvi_ray.cli.state import Json, State, exit_with, project
 from mvi_ray.cli.streams import out
@@ -30,7 +30,8 @@ def ingest(  # noqa: PLR0913 - one parameter for each option
         Path | None, typer.Argument(help="CSV with patient_id, phase, image, mask; see below.")
     ] = None,
     clinical: Annotated[
-        Path | None, typer.Option(help="CSV with patient_id, the outcome and clinical variables.")
+        list[Path] | None,
+        typer.Option(help="CSV, .xlsx, .ods or Parquet with clinical values; repeat for more tables."),
     ] = None,
     *,
     scan: Annotated[
@@ -190,7 +191,7 @@ def _identify(
 
 def _ingest(
     manifest: Path | None,
-    clinical: Path | None,
+    clinical: list[Path] | None,
     identify: Identify | None,
     key: Path | None,
     *,
@@ -206,6 +207,8 @@ def _ingest(
         console.print_json({"proposal": proposal.to_json(), **summary.to_json()})
     else:
         console.ingested(summary, as_json=as_json)
+        if not as_json:
+            enrolment.missing_values(summary.missing)
     exit_with(summary.left_out + (0 if proposal is None else proposal.errors))
 
 
@@ -268,8 +271,8 @@ def _cells(row: ProposedRow, line: int) -> dict[str, Any]:
     }
 
 
-def _options(clinical: Path, crosswalk: Path | None, key: Path | None) -> list[str]:
-    named = (("--clinical", clinical), ("--crosswalk", crosswalk), ("--key", key))
+def _options(clinical: list[Path], crosswalk: Path | None, key: Path | None) -> list[str]:
+    named = (*(("--clinical", one) for one in clinical), ("--crosswalk", crosswalk), ("--key", key))
     return [text for option, path in named if path is not None for text in (option, str(path))]
 
 

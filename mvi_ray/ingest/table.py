@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from dataclasses import dataclass
@@ -10,7 +11,14 @@ from typing import TYPE_CHECKING
 from mvi_ray.errors import ManifestError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+LARGEST_MIB = 256
+"""A table of patients is far smaller; what is larger is no such table, and is not read into memory."""
+
+# These two bytes begin no UTF-8 text, so they are certain.
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +28,7 @@ class TextTable:
     Args:
         columns: names in the order of the file.
         rows: line number (the header is line 1) and the cells by column.
-        delimiter: what separates the cells: comma, semicolon or tab.
+        delimiter: what separates the cells: comma, semicolon, tab or bar.
     """
 
     columns: tuple[str, ...]
@@ -28,20 +36,24 @@ class TextTable:
     delimiter: str
 
 
-def read_table(path: Path, what: str) -> TextTable:
-    """Read comma, semicolon or tab separated text in UTF-8, with or without a mark at its start.
+def read_table(
+    path: Path, what: str, *, encoding: str | None = None, delimiter: str | None = None
+) -> TextTable:
+    """Read text separated by comma, semicolon or tab, with or without a mark at its start.
 
     Args:
         path: the file.
         what: its role, for messages: "manifest", "clinical table".
+        encoding: of the text; UTF-8 if none is named, or UTF-16 where its mark stands.
+        delimiter: what separates cells; the sign that is most frequent in the header if none is named.
 
     Raises:
         ManifestError: it is missing, not text, has no rows, doubled columns or ragged lines.
     """
-    text = _read_text(path, what)
+    text = _read_text(path, what, encoding)
     first = text.lstrip("\n").partition("\n")[0]
     # Spreadsheets write the separator of their locale; a header holds no other punctuation.
-    delimiter = max(",;\t", key=first.count)
+    delimiter = delimiter or max(",;\t", key=first.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[tuple[int, dict[str, str]]] = []
     columns: tuple[str, ...] = ()
@@ -55,7 +67,7 @@ def read_table(path: Path, what: str) -> TextTable:
                 values.pop()
             if not columns:
                 columns = tuple(values)
-                _check_header(columns, what)
+                check_header(columns, what)
                 continue
             if len(values) != len(columns):
                 raise ManifestError(
@@ -66,22 +78,71 @@ def read_table(path: Path, what: str) -> TextTable:
     except csv.Error as error:
         raise ManifestError(f"{what}, line {lines.line_num}: {error}; check its quotes") from None
     if not rows:
-        raise ManifestError(f"the {what} {path.name} has no rows; it needs a header and one line per case")
+        raise no_rows(path, what)
     return TextTable(columns, tuple(rows), delimiter)
 
 
-def _read_text(path: Path, what: str) -> str:
+def read_bytes(path: Path, what: str) -> bytes:
+    """The content of a table's file.
+
+    Raises:
+        ManifestError: it is missing, cannot be read, or is larger than any table of patients.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read((LARGEST_MIB << 20) + 1)
     except FileNotFoundError:
         raise ManifestError(f"the {what} {path.name} does not exist; check the path") from None
-    except UnicodeDecodeError:
-        raise ManifestError(f"the {what} {path.name} is not UTF-8 text; save it as 'CSV UTF-8'") from None
     except OSError as error:
         raise ManifestError(f"the {what} {path.name} cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_MIB << 20:
+        raise ManifestError(
+            f"the {what} {path.name} is larger than {LARGEST_MIB} MiB; "
+            "keep the lines and columns of the study"
+        )
+    return content
 
 
-def _check_header(columns: tuple[str, ...], what: str) -> None:
+def _read_text(path: Path, what: str, encoding: str | None) -> str:
+    content = read_bytes(path, what)
+    if encoding is None:
+        encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8"
+    try:
+        text = content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except UnicodeDecodeError:
+        if encoding == "utf-8":
+            # Which of the older encodings it is, no byte tells for certain.
+            raise ManifestError(
+                f"the {what} {path.name} is not UTF-8 text; save it as 'CSV UTF-8'{_or_name(what)}"
+            ) from None
+        raise ManifestError(
+            f"the {what} {path.name} is not {encoding} text; name its encoding, or save it as 'CSV UTF-8'"
+        ) from None
+    if "\0" in text:
+        raise ManifestError(
+            f"the {what} {path.name} holds zero bytes, which no text has; save it as 'CSV UTF-8'"
+            f"{_or_name(what)}"
+        )
+    # Of the encodings with a fixed byte order only the mark itself is left over.
+    return text.removeprefix("\ufeff")
+
+
+def _or_name(what: str) -> str:
+    """The other way out, where the study may name an encoding."""
+    return ", or name its encoding in clinical.sources" if what == "clinical table" else ""
+
+
+def no_rows(path: Path, what: str) -> ManifestError:
+    """What is said of a table without patients."""
+    return ManifestError(f"the {what} {path.name} has no rows; it needs a header and one line per case")
+
+
+def check_header(columns: Sequence[str], what: str) -> None:
+    """Every column has a name of its own.
+
+    Raises:
+        ManifestError: one has none, or shares it.
+    """
     doubled = sorted({c for c in columns if columns.count(c) > 1})
     if "" in columns:
         raise ManifestError(f"{what}: column {columns.index('') + 1} has no name; give it one, or delete it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,6 +15,35 @@ if TYPE_CHECKING:
 
     from mvi_ray.ingest.clinical import ClinicalTable
     from mvi_ray.project.project import Project
+    from mvi_ray.study import Clinical
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Patients of the clinical table without a value of one variable.
+
+    Args:
+        name: of the variable, or of the outcome.
+        missing, patients: how many lack it, and of how many.
+        centres: hospital to the same two numbers; "" where none is known.
+    """
+
+    name: str
+    missing: int
+    patients: int
+    centres: dict[str, tuple[int, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        return {
+            "name": self.name,
+            "missing": self.missing,
+            "patients": self.patients,
+            "centres": {
+                centre: {"missing": missing, "patients": patients}
+                for centre, (missing, patients) in self.centres.items()
+            },
+        }
 
 
 def store_clinical(project: Project, table: ClinicalTable) -> tuple[set[str], list[Problem]]:
@@ -33,7 +63,7 @@ def store_clinical(project: Project, table: ClinicalTable) -> tuple[set[str], li
     for name, variable in clinical.variables.items():
         kinds[name] = pa.float64() if variable.kind == "continuous" else pa.string()
     for patient, row in rows.items():
-        problems.extend(_drop_other_kinds(patient, row, kinds))
+        problems.extend(_drop_other_kinds(patient, row, kinds, clinical))
     names = ["patient_id", *(n for n in clinical.columns if any(n in row for row in rows.values()))]
     arrays = {
         name: pa.array([rows[p].get(name) for p in sorted(rows)], kinds.get(name, pa.string()))
@@ -44,18 +74,44 @@ def store_clinical(project: Project, table: ClinicalTable) -> tuple[set[str], li
     return {str(row["patient_id"]) for row in table.rows}, problems
 
 
+def missing_values(project: Project) -> tuple[Missing, ...]:
+    """Variables that some of the patients with clinical values lack, in the order of the study."""
+    clinical = project.study.clinical
+    tables = project.store.tables
+    rows = tables["clinical"].read().to_pylist()
+    centres = {row["patient_id"]: row["centre"] or "" for row in tables["patients"].read().to_pylist()}
+    found = []
+    for name in clinical.columns:
+        counts: dict[str, tuple[int, int]] = {}
+        for row in rows:
+            centre = centres.get(row["patient_id"], "")
+            missing, patients = counts.get(centre, (0, 0))
+            counts[centre] = (missing + (row.get(name) is None), patients + 1)
+        lacking = sum(missing for missing, _ in counts.values())
+        if lacking:
+            found.append(Missing(name, lacking, len(rows), dict(sorted(counts.items()))))
+    return tuple(found)
+
+
 def _drop_other_kinds(
-    patient: str, row: dict[str, Any], kinds: dict[str | None, pa.DataType]
+    patient: str, row: dict[str, Any], kinds: dict[str | None, pa.DataType], clinical: Clinical
 ) -> Iterator[Problem]:
-    """Forget values of an earlier table that the study now reads as another kind."""
+    """Forget values of an earlier table that the study now reads otherwise."""
     for name, value in row.items():
         kind = kinds.get(name)
-        if kind is None or value is None or isinstance(value, str) == pa.types.is_string(kind):
+        if kind is None or value is None:
+            continue
+        variable = clinical.variables.get(name)
+        if isinstance(value, str) != pa.types.is_string(kind):
+            what = "was stored as another kind of variable and is dropped"
+        elif variable is not None and variable.levels and value not in variable.levels:
+            what = "was stored under levels or cuts that the study has no longer, and is dropped"
+        else:
             continue
         row[name] = None
         yield Problem(
             "warning",
-            f"{name} was stored as another kind of variable and is dropped",
+            f"{name} {what}",
             "ingest the clinical table again with all patients",
             patient_id=patient,
         )
@@ -68,7 +124,7 @@ def _store_centres(project: Project, table: ClinicalTable) -> Iterator[Problem]:
     fresh = []
     for row in table.rows:
         patient = str(row["patient_id"])
-        centre = row.get(column) if column is not None else None
+        centre = row.get(column) if column is not None else table.centres.get(patient)
         before = known.get(patient)
         if centre is not None and before is not None and before != centre:
             yield Problem(

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from mvi_ray.errors import UsageError
 from mvi_ray.ingest.clinical import read_clinical
 from mvi_ray.ingest.manifest import read_manifest
-from mvi_ray.project.clinical import store_clinical
+from mvi_ray.project.clinical import Missing, missing_values, store_clinical
 from mvi_ray.project.conversion import Conversion
+from mvi_ray.project.diameters import check_diameters
 from mvi_ray.project.problems import record_problems
 from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.remarks import orphans, unmatched, with_store
 from mvi_ray.store.tables import now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -40,6 +42,7 @@ class IngestSummary:
         clinical: patients with clinical values after this call.
         problems: what was left out (errors) or is worth a look (warnings).
         synthetic: whether the images are made by a program.
+        missing: clinical variables that patients lack; only after a clinical table was read.
     """
 
     patients: int
@@ -50,6 +53,7 @@ class IngestSummary:
     clinical: int
     problems: tuple[Problem, ...]
     synthetic: bool = False
+    missing: tuple[Missing, ...] = ()
 
     @property
     def left_out(self) -> int:
@@ -67,6 +71,7 @@ class IngestSummary:
             "clinical": self.clinical,
             "left_out": self.left_out,
             "synthetic": self.synthetic,
+            "missing": [one.to_json() for one in self.missing],
             "problems": [p.to_json() for p in self.problems],
         }
 
@@ -74,7 +79,7 @@ class IngestSummary:
 def ingest(
     project: Project,
     manifest: Path | None,
-    clinical: Path | None,
+    clinical: Sequence[Path],
     progress: Progress | None,
     identify: Identify | None = None,
     dates_key: bytes | None = None,
@@ -94,15 +99,15 @@ def ingest(
         ManifestError: a file as a whole cannot be read; nothing was stored then.
         StoreError: another command writes to the store.
     """
-    if manifest is None and clinical is None:
+    if manifest is None and not clinical:
         raise UsageError("give a manifest, a clinical table (--clinical), or both")
     study = project.study
     if study.dicom.dates == "shift" and manifest is not None and dates_key is None:
         raise UsageError("dates are to be shifted by a secret; give --key FILE, or set dicom.dates: drop")
     shifting = dates_key if study.dicom.dates == "shift" else None
-    # Both files are read before anything is written: a wrong path loses nothing.
+    # All files are read before anything is written: a wrong path loses nothing.
     rows = None if manifest is None else read_manifest(manifest, study, identify)
-    table = None if clinical is None else read_clinical(clinical, study.clinical, identify)
+    table = read_clinical(clinical, study.clinical, identify) if clinical else None
     with project.store.locked("ingest"):
         counts = _Counts()
         if rows is not None:
@@ -114,6 +119,7 @@ def ingest(
             counts.patients.update(stored)
             counts.problems.extend(problems)
         counts.problems.extend(unmatched(project.store))
+        counts.problems.extend(check_diameters(project))
         project.settle("ingest")
     with_clinical = project.store.tables["clinical"].read(["patient_id"]).num_rows
     return IngestSummary(
@@ -125,6 +131,7 @@ def ingest(
         with_clinical,
         tuple(counts.problems),
         study.synthetic,
+        () if table is None else missing_values(project),
     )
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mvi_ray.project.checking import CheckSummary
     from mvi_ray.project.drift import DriftReport
     from mvi_ray.project.erasure import EraseSummary
+    from mvi_ray.project.exclusion import Exclusion
     from mvi_ray.project.exporting import Choice, ExportSummary
     from mvi_ray.project.extraction import ExtractSummary
     from mvi_ray.project.feature_report import FeatureReport, Sort
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mvi_ray.project.quality_page import QualityPage
     from mvi_ray.project.status import Status
     from mvi_ray.project.training import TrainSummary
+    from mvi_ray.report.flow import Flow
     from mvi_ray.store.declarations import Declarations
 
 Format = Literal["arrow", "pandas", "polars"]
@@ -106,16 +108,18 @@ class Project:
     def ingest(
         self,
         manifest: str | Path | None = None,
-        clinical: str | Path | None = None,
+        clinical: str | Path | Sequence[str | Path] | None = None,
         *,
         identify: Identify | None = None,
         dates_key: bytes | None = None,
         progress: Progress | None = None,
     ) -> IngestSummary:
-        """Take images, masks and clinical values into the store."""
+        """Take images, masks and clinical values, of one table or several, into the store."""
         from mvi_ray.project.ingestion import ingest
 
-        return ingest(self, _path(manifest), _path(clinical), progress, identify, dates_key)
+        tables = [clinical] if isinstance(clinical, str | Path) else clinical or ()
+        paths = [Path(one) for one in tables]
+        return ingest(self, _path(manifest), paths, progress, identify, dates_key)
 
     def propose(
         self,
@@ -152,6 +156,18 @@ class Project:
         from mvi_ray.project.training import train
 
         return train(self, jobs, progress)
+
+    def enrolment(self) -> Flow:
+        """How many patients were screened, left at each step, and came into cohorts and models."""
+        from mvi_ray.project.enrolment import read_enrolment
+
+        return read_enrolment(self)
+
+    def exclude(self, patient: str | None = None, reason: str = "", *, undo: bool = False) -> list[Exclusion]:
+        """Take a patient out of cohorts and models, or in again; without a patient only list."""
+        from mvi_ray.project.exclusion import exclude
+
+        return exclude(self, patient, reason, undo=undo)
 
     def import_features(
         self,
@@ -381,13 +397,18 @@ class Project:
     def refresh(self) -> None:
         """Publish the catalog when it is behind: after an edit, a kill, or a move of the project."""
         if self.store.root.is_dir() and not self.store.is_published(self.study_digest):
+            from mvi_ray.project.verdicts import follow_study
+
             self.publish()
+            follow_study(self)
 
     def settle(self, command: str, run_id: str | None = None) -> None:
         """End a writing command: join small files, renew statistics, record the state, publish."""
         from mvi_ray.project.declarations import declarations
+        from mvi_ray.project.verdicts import record_verdicts
         from mvi_ray.store.history import Event
 
+        record_verdicts(self)
         self.store.settle(declarations(self), Event(command, run_id))
 
     def publish(self) -> None:

@@ -284,6 +284,28 @@ CLINICAL = TableSpec(
     dict(_PATIENT),
     ("patient_id",),
 )
+EXCLUSIONS = TableSpec(
+    "exclusions",
+    "A patient who was taken out of the study by hand; nothing of the patient is deleted.",
+    {
+        **_PATIENT,
+        "excluded_at": (_TIME, "when it was recorded (UTC)"),
+        "reason": (_TEXT, "the user's words; they name nobody"),
+        "undone_at": (_TIME, "when it was taken back (UTC); NULL: it holds"),
+    },
+    ("patient_id", "excluded_at"),
+)
+ENROLMENT = TableSpec(
+    "enrolment",
+    "A patient under the criteria of the study, as a writing command or a changed study left them.",
+    {
+        **_PATIENT,
+        "criterion": (_TEXT, "the first criterion that takes the patient out; NULL: none does"),
+        "is_unknown": (pa.bool_(), "true: it does so because a value is missing"),
+        "unknown": (pa.list_(_TEXT), "criteria that could not be judged and were passed over"),
+    },
+    ("patient_id",),
+)
 
 TABLES: dict[str, TableSpec] = {
     spec.name: spec
@@ -298,6 +320,8 @@ TABLES: dict[str, TableSpec] = {
         FEATURE_STATISTICS,
         QUARANTINE,
         CLINICAL,
+        EXCLUSIONS,
+        ENROLMENT,
         STUDIES,
         SNAPSHOTS,
     )

@@ -2,6 +2,7 @@
 
 from mvi_ray.study.clinical import Clinical, Variable
 from mvi_ray.study.dicom import Dicom, SeriesRule, Split
+from mvi_ray.study.enrolment import Criterion, Enrolment
 from mvi_ray.study.families import (
     ConventionalRadiomics,
     DeepRadiomics,
@@ -29,6 +30,7 @@ from mvi_ray.study.regions import (
 )
 from mvi_ray.study.segments import Segments
 from mvi_ray.study.settings import DRAWN, FILE_NAME, Family, Name, check_name
+from mvi_ray.study.source import Conversion, Source
 from mvi_ray.study.study import Study
 
 __all__ = [
@@ -40,9 +42,12 @@ __all__ = [
     "Combination",
     "Consensus",
     "ConventionalRadiomics",
+    "Conversion",
+    "Criterion",
     "DeepRadiomics",
     "Definition",
     "Dicom",
+    "Enrolment",
     "Families",
     "Family",
     "Gradient",
@@ -59,6 +64,7 @@ __all__ = [
     "Segments",
     "Selection",
     "SeriesRule",
+    "Source",
     "Split",
     "Study",
     "SupportVectorMachine",

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from mvi_ray.study.clinical import Clinical
 from mvi_ray.study.dicom import Dicom
+from mvi_ray.study.enrolment import Enrolment
 from mvi_ray.study.families import Families
 from mvi_ray.study.masks import CarriedMask, check_masks
 from mvi_ray.study.models import Models, ModelSpec
@@ -50,6 +51,7 @@ class Study(Settings):
     families: Families
     dicom: Dicom = Dicom()
     clinical: Clinical = Clinical()
+    enrolment: Enrolment = Enrolment()
     cohorts: dict[Literal["train", "test"], str] = Field(
         default_factory=dict, description="SQL predicates over the clinical variables"
     )

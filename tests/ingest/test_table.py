@@ -31,6 +31,8 @@ def table(folder: Path, content: bytes) -> TextTable:
         b"patient_id\tage\n001\t61\n002\t\n",
         b"patient_id,age\r\n001,61\r\n002,\r\n",
         b"patient_id,age\r001,61\r002,\r",
+        "patient_id;age\n001;61\n002;\n".encode("utf-16"),
+        b"\xfe\xff" + "patient_id;age\n001;61\n002;\n".encode("utf-16-be"),
         b"patient_id,age\n001,61\n002,",
         b"\n\npatient_id;age\n\n001;61\n;\n002;\n\n",
         b" patient_id , age \n 001 , 61 \n\t002,  \n",
@@ -45,6 +47,8 @@ def table(folder: Path, content: bytes) -> TextTable:
         "tab",
         "crlf",
         "cr",
+        "utf-16",
+        "utf-16-be",
         "no-end",
         "blank-lines",
         "blanks",
@@ -93,7 +97,8 @@ def test_separator_may_stand_in_quotes(tmp_path: Path) -> None:
         (b'a,b\n1,"2\n', "clinical table, line 2: unexpected end of data; check its quotes"),
         (b'a,b\n1,"2"x\n', "clinical table, line 2: .*; check its quotes"),
         ("a,b\nü,2\n".encode("latin-1"), "is not UTF-8 text; save it as 'CSV UTF-8'"),
-        ("a,b\n1,2\n".encode("utf-16"), "is not UTF-8 text"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "holds zero bytes, which no text has; save it as 'CSV UTF-8'"),
+        (b"\xff\xfea\x00,\x00b", "is not utf-16 text; name its encoding"),
         (b"PK\x03\x04\xff\xfe\x00", "is not UTF-8 text"),
     ],
 )
@@ -110,3 +115,35 @@ def test_missing_table_and_folder_are_told_without_the_path(tmp_path: Path) -> N
         with pytest.raises(ManifestError, match=words) as caught:
             read_table(tmp_path / name, "manifest")
         assert str(tmp_path.parent) not in caught.value.message
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "gb18030", "utf-16-le", "utf-8", "cp1251"])
+def test_an_encoding_that_is_named_is_used(tmp_path: Path, encoding: str) -> None:
+    """What no byte tells for certain is not guessed, and need not be."""
+    word = {"gb18030": "甲胎蛋白", "cp1251": "ИЛ"}.get(encoding, "Größe")
+    path = tmp_path / "list.csv"
+    path.write_bytes(f"id|{word}\n1|2,5\n".encode(encoding))
+    found = read_table(path, "clinical table", encoding=encoding, delimiter="|")
+    assert found.rows == ((2, {"id": "1", word: "2,5"}),)
+
+
+def test_only_the_clinical_table_has_an_encoding_in_the_study(tmp_path: Path) -> None:
+    """A way out that leads nowhere is none."""
+    path = tmp_path / "list.csv"
+    path.write_bytes("a,b\nü,2\n".encode("cp1252"))
+    for what, named in (("clinical table", True), ("manifest", False)):
+        with pytest.raises(ManifestError, match="is not UTF-8 text") as caught:
+            read_table(path, what)
+        assert ("clinical.sources" in caught.value.way_out) is named
+
+
+def test_a_file_that_is_no_table_is_not_read_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong path may be that of a volume of gigabytes."""
+    monkeypatch.setattr("mvi_ray.ingest.table.LARGEST_MIB", 1)
+    path = tmp_path / "list.csv"
+    with path.open("wb") as file:
+        file.truncate((1 << 20) + 1)
+    with pytest.raises(ManifestError, match="larger than 1 MiB; keep the lines"):
+        read_table(path, "manifest")

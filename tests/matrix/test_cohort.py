@@ -8,6 +8,8 @@ import pytest
 
 from mvi_ray.errors import MatrixError, QueryError
 from mvi_ray.matrix.cohort import read_cohorts
+from mvi_ray.store.tables import now
+from mvi_ray.study import Enrolment
 
 if TYPE_CHECKING:
     from mvi_ray.matrix.cohort import Cohorts
@@ -84,3 +86,42 @@ def test_a_store_without_the_outcome_says_what_to_do(written: WrittenProject) ->
     study = written.project.study.model_copy(update={"clinical": clinical})
     with pytest.raises(MatrixError, match=r"set clinical\.outcome"):
         read_cohorts(written.project.store, study)
+
+
+def _exclude(written: WrittenProject, patient: str, *, undone: bool = False) -> None:
+    row = {"patient_id": patient, "excluded_at": now(), "reason": "artefacts"}
+    written.project.store.tables["exclusions"].write([{**row, "undone_at": now() if undone else None}])
+    written.project.publish()
+
+
+def test_excluded_patients_leave_the_cohorts(written: WrittenProject) -> None:
+    """They are counted; one who was taken in again is there."""
+    written.clinical(ROWS)
+    _exclude(written, "P1")
+    _exclude(written, "P2", undone=True)
+    study = written.project.study.model_copy(update={"cohorts": {"train": "true"}})
+    found = read_cohorts(written.project.store, study)
+    assert set(found.members) == {"P2", "P4", "P5"}
+    assert found.left_out[0] == "patients excluded by hand: 1"
+    assert found.without_outcome == {"P3"}
+
+
+def test_criteria_of_enrolment_come_before_cohorts(written: WrittenProject) -> None:
+    """Who does not meet them is in no cohort; who cannot be judged stays, and both are told."""
+    written.clinical(ROWS)
+    enrolment = Enrolment.model_validate({"include": {"young": "age < 65"}})
+    study = written.project.study.model_copy(update={"cohorts": {"train": "true"}, "enrolment": enrolment})
+    found = read_cohorts(written.project.store, study)
+    assert set(found.members) == {"P1", "P4", "P5"}
+    assert found.left_out == (
+        "patients who do not meet the criteria of enrolment: 1",
+        "patients kept though a criterion of enrolment cannot be judged: 1",
+        "patients of the cohorts without an outcome, left out: 1",
+    )
+
+
+def test_value_under_no_level_of_the_study_is_refused(written: WrittenProject) -> None:
+    """It would count as the reference level in a model."""
+    written.clinical([{"patient_id": "P1", "mvi": 1, "centre": "A", "sex": "f"}])
+    with pytest.raises(MatrixError, match=r"sex of 1 patients was stored under levels .*; ingest the"):
+        read_cohorts(written.project.store, written.project.study)

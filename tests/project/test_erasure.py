@@ -71,6 +71,14 @@ class Cohort(WrittenProject):
             tables["imported"].write([self._imported(name, key), self._imported(SHARES, key)])
             tables["quarantine"].write([_failure(name, key)])
             tables["quarantine"].open().create_checkpoint()
+            # Taken back, so that the patient is in the run.
+            tables["exclusions"].write([_exclusion(name)])
+        tables["enrolment"].write(
+            [
+                {"patient_id": name, "criterion": None, "is_unknown": False, "unknown": ["adult"]}
+                for name in names
+            ]
+        )
         for table in tables.values():
             compact(table)
         self.project.settle("import")
@@ -147,6 +155,10 @@ def _volumes(rng: np.random.Generator) -> tuple[Volume, Mask, Mask]:
     drawn = [(rng.random(geometry.shape) < 0.5).astype(np.uint8) for _ in range(2)]
     image = Volume(rng.normal(size=geometry.shape).astype(np.float32), geometry, turned)
     return image, *(Mask(one, geometry, turned) for one in drawn)  # type: ignore[return-value]
+
+
+def _exclusion(patient: str) -> dict[str, object]:
+    return {"patient_id": patient, "excluded_at": now(), "reason": "motion artefacts", "undone_at": now()}
 
 
 def _failure(name: str, key: dict[str, str]) -> dict[str, Any]:
@@ -360,6 +372,7 @@ def test_a_dry_run_tells_and_changes_nothing(filled: Project) -> None:
         "imported": 1,
         "quarantine": 1,
         "clinical": 1,
+        "exclusions": 1,
     }
     assert "clinical.csv" in [str(trace.path) for trace in told.proof.traces]
     assert not told.is_absent

@@ -60,7 +60,7 @@ def test_an_empty_store_answers_every_view(store, study):
     assert names == {
         *("patients", "images", "masks", "clinical", "quarantine", "feature_sets"),
         *("cr", "cr_all", "dlr", "dlr_all", "imported", "imported_all", "features", "coverage"),
-        *("feature_statistics", "snapshots"),
+        *("feature_statistics", "snapshots", "exclusions", "enrolment"),
     }
     for name in names:
         assert store.query(f"SELECT * FROM {name}").num_rows == 0

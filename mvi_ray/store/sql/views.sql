@@ -172,6 +172,57 @@ LEFT JOIN (
     AND q.family = w.family
 ORDER BY w.patient_id, w.session, w.phase_position, w.lesion, w.region_position, w.family;
 
+CREATE VIEW exclusions AS SELECT *, undone_at IS NULL AS is_current FROM raw.exclusions;
+
+-- A patient counts once, with the reason given last.
+CREATE VIEW raw.current_exclusions AS
+SELECT patient_id, arg_max(reason, excluded_at) AS reason
+FROM raw.exclusions
+WHERE undone_at IS NULL
+GROUP BY patient_id;
+
+-- Everybody whom a manifest or a clinical table named, also where no image could be stored.
+CREATE VIEW raw.screening AS
+WITH screened AS (
+    SELECT patient_id FROM raw.patients
+    UNION
+    SELECT patient_id FROM raw.clinical
+    UNION
+    SELECT patient_id FROM raw.quarantine
+)
+SELECT
+    s.patient_id,
+    s.patient_id IN (SELECT patient_id FROM raw.images) AS has_image,
+    s.patient_id IN (
+        SELECT patient_id
+        FROM raw.current_masks
+        WHERE region = 'intratumoral' AND reader = (SELECT reader FROM raw.model_reader)
+    ) AS has_mask,
+    s.patient_id IN (SELECT patient_id FROM raw.current_exclusions) AS is_excluded
+FROM screened AS s;
+
+-- The first step of the flow chart at which a patient leaves the study.
+CREATE VIEW enrolment AS
+SELECT
+    s.patient_id,
+    CASE
+        WHEN NOT s.has_image THEN 'no image'
+        WHEN NOT s.has_mask THEN 'no tumour mask'
+        WHEN e.criterion IS NOT NULL AND e.is_unknown THEN 'unknown'
+        WHEN e.criterion IS NOT NULL THEN 'not eligible'
+        WHEN s.is_excluded THEN 'excluded'
+        ELSE 'enrolled'
+    END AS state,
+    CASE WHEN s.has_image AND s.has_mask THEN e.criterion END AS criterion,
+    e.unknown
+FROM raw.screening AS s
+LEFT JOIN raw.enrolment AS e ON e.patient_id = s.patient_id
+ORDER BY s.patient_id;
+
+COMMENT ON VIEW enrolment IS 'One screened patient: enrolled, or the step at which the patient left the study.';
+COMMENT ON COLUMN enrolment.state IS 'no image, no tumour mask, not eligible, unknown (a value that a criterion needs is missing), excluded (by hand), or enrolled';
+COMMENT ON COLUMN enrolment.criterion IS 'the criterion that took the patient out; NULL: none did';
+COMMENT ON COLUMN exclusions.is_current IS 'whether it holds';
 COMMENT ON VIEW features IS 'One value: every family, modelling reader, current settings.';
 COMMENT ON COLUMN features.family IS 'CR, DLR, or the name of an imported family';
 COMMENT ON COLUMN features.feature IS 'phase, region and name, as in the columns of a model matrix';

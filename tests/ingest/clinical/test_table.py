@@ -121,7 +121,21 @@ def test_comma_that_may_mean_thousands_is_not_guessed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["<5", "12 mm", "1.234,5", "1,234.5", "1,2,3", "inf", "-Infinity", "1_000", "1e999", "0x10", "١٢", "-"],
+    [
+        "<",
+        "<five",
+        "12 mm",
+        "1.234,5",
+        "1,234.5",
+        "1,2,3",
+        "inf",
+        "-Infinity",
+        "1_000",
+        "1e999",
+        "0x10",
+        "١٢",
+        "-",
+    ],
 )
 def test_text_that_is_no_number_is_told(tmp_path: Path, text: str) -> None:
     """Also what Python, but no clinician, takes for one."""
