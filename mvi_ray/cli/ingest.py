@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mvi_ray.cli import console, enrolment
+from mvi_ray.cli import console, enrolment, quality_page
 from mvi_ray.cli.progress import progress
 from mvi_ray.cli.state import Json, State, exit_with, project
 from mvi_ray.cli.streams import out
@@ -74,6 +74,9 @@ def ingest(  # noqa: PLR0913 - one parameter for each option
     force: Annotated[bool, typer.Option("--force", help="Replace that manifest if it is there.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the proposal, write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ingest the proposed manifest at once.")] = False,
+    no_pictures: Annotated[
+        bool, typer.Option("--no-pictures", help="Leave quality.html as it is; `mvi quality` writes it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Take images, masks and clinical values into the store.
@@ -91,7 +94,7 @@ def ingest(  # noqa: PLR0913 - one parameter for each option
     key = key or _key_of_surroundings(dicom)
     identify = _identify(crosswalk, key, make_key=make_key, trust_ids=trust_ids)
     if source is None:
-        _ingest(manifest, clinical, identify, key, as_json=as_json)
+        _ingest(manifest, clinical, identify, key, pictures=not no_pictures, as_json=as_json)
         return
     with progress(hide=as_json) as show:
         found = project().propose(
@@ -100,7 +103,9 @@ def ingest(  # noqa: PLR0913 - one parameter for each option
     if not as_json:
         _proposed(found)
     if yes and found.manifest is not None:
-        _ingest(found.manifest, clinical, identify, key, as_json=as_json, proposal=found)
+        _ingest(
+            found.manifest, clinical, identify, key, pictures=not no_pictures, as_json=as_json, proposal=found
+        )
         return
     if as_json:
         console.print_json(found.to_json())
@@ -195,20 +200,25 @@ def _ingest(
     identify: Identify | None,
     key: Path | None,
     *,
+    pictures: bool,
     as_json: bool,
     proposal: ProposeSummary | None = None,
 ) -> None:
     from mvi_ray.ingest.pseudonym import read_key
 
     dates_key = None if key is None else read_key(key)
+    opened = project()
     with progress(hide=as_json) as show:
-        summary = project().ingest(manifest, clinical, identify=identify, dates_key=dates_key, progress=show)
+        summary = opened.ingest(manifest, clinical, identify=identify, dates_key=dates_key, progress=show)
+        page = opened.quality_page(progress=show) if pictures and manifest is not None else None
     if as_json and proposal is not None:
         console.print_json({"proposal": proposal.to_json(), **summary.to_json()})
     else:
         console.ingested(summary, as_json=as_json)
         if not as_json:
             enrolment.missing_values(summary.missing)
+            if page is not None and page.pictures:
+                quality_page.written(page)
     exit_with(summary.left_out + (0 if proposal is None else proposal.errors))
 
 

@@ -122,7 +122,7 @@ def _reading(row: Row, derived: Sequence[Row]) -> Reading:
         row["largest_diameter_mm"],
         {r["region"]: share for r in derived if (share := _clipped(r)) is not None},
         # A column that ingest writes where a mask came on another grid.
-        resampled=bool(row.get("resampled")),
+        resampled=bool(row.get("resampled_from")),
     )
 
 

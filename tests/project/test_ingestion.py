@@ -26,7 +26,7 @@ def test_ingesting_again_changes_nothing_but_the_time(tiny):
     query = "SELECT phase, region, mask_digest, input_digest, source_orientation FROM masks ORDER BY ALL"
     before = _rows(tiny, query), sorted(tiny.folder.rglob("*.nii.gz"))
     summary = tiny.open().ingest(tiny.manifest)
-    assert (summary.patients, summary.images, summary.masks, summary.left_out) == (1, 2, 4, 0)
+    assert (summary.images, summary.masks, summary.unchanged, summary.left_out) == (0, 0, 2, 0)
     assert (_rows(tiny, query), sorted(tiny.folder.rglob("*.nii.gz"))) == before
     assert {row[-1] for row in before[0]} == {"RAS"}
 
