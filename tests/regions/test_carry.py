@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvi_ray.errors import CaseError, GeometryError, MaskError
-from mvi_ray.ingest.files import read_labels, read_volume
+from mvi_ray.ingest.files import read_volume
+from mvi_ray.ingest.masks.choice import Segment
+from mvi_ray.ingest.masks.labels import read_labels
 from mvi_ray.regions import registration
 from mvi_ray.regions.carry import carry_along, carry_mask
 from mvi_ray.regions.registration import Motion, find_motion
@@ -28,6 +30,12 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 CENTRE = (42.0, 42.0, 45.0)
 AP = Geometry((56, 56, 30), (1.5, 1.5, 3.0), (0, 0, 0), IDENTITY)
 PP = Geometry((72, 70, 20), (1.2, 1.2, 4.5), (-1.0, 2.0, 0.5), IDENTITY)
+
+
+def drawn(path: Path) -> Mask:
+    """Label 1 of a file."""
+    labels = read_labels(path)
+    return Mask(labels.voxels(Segment(1)), labels.geometry)
 
 
 @cache
@@ -133,7 +141,7 @@ def test_sarcoma_is_carried_between_mr_and_pet(real_data: Path, patient: str) ->
     """
     folder = real_data / "sts-mri-pet" / "images" / patient
     images = {k: read_volume(folder / f"{k}_image.nii.gz").to_canonical() for k in ("MR_T1", "PET")}
-    masks = {k: read_labels(folder / f"{k}_mask.nii.gz").select(1).to_canonical() for k in images}
+    masks = {k: drawn(folder / f"{k}_mask.nii.gz").to_canonical() for k in images}
     for source, target, least in (("MR_T1", "PET", 0.99), ("PET", "MR_T1", 0.95)):
         carried = carry_mask(masks[source], images[source], images[target])
         assert dice(carried.mask, masks[target]) >= least
@@ -255,7 +263,7 @@ def test_real_mr_is_found_where_it_was_put(real_data: Path) -> None:
     """A thigh resampled 7, −5 and 4 mm away, its contrast bent: found again within half a voxel."""
     folder = real_data / "sts-mri-pet" / "images" / "STS_001"
     image = read_volume(folder / "MR_T1_image.nii.gz").to_canonical()
-    mask = read_labels(folder / "MR_T1_mask.nii.gz").select(1).to_canonical()
+    mask = drawn(folder / "MR_T1_mask.nii.gz").to_canonical()
     shift = (7.0, -5.0, 4.0)
     back = sitk.TranslationTransform(3, [-s for s in shift])
     moved = sitk.GetArrayFromImage(sitk.Resample(image.to_sitk(), back, sitk.sitkLinear))

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from mvi_ray.errors import GeometryError
-from mvi_ray.ingest.files import read_labels, read_volume
+from mvi_ray.ingest.files import read_volume
+from mvi_ray.ingest.masks.choice import Segment
+from mvi_ray.ingest.masks.labels import read_labels
 from mvi_ray.regions.derive import GIVEN, definition_text, derive_regions
 from mvi_ray.regions.facts import mask_facts
 from mvi_ray.study import Definition, Ring
@@ -230,7 +232,7 @@ def test_ring_around_a_ball_ends_at_the_livers_edge(real_data: Path) -> None:
     """Real MRI: no voxel of the ring lies outside label 5, and what was cut is the rest of it."""
     folder = real_data / "liver-mr"
     labels = read_labels(folder / "segmentation.nii.gz")
-    liver = labels.select(5).to_canonical()
+    liver = Mask(labels.voxels(Segment(5)), labels.geometry).to_canonical()
     grid = liver.geometry
     # A ball of 9 mm whose middle is the liver's voxel nearest to its right edge.
     z, y, x = (int(v) for v in np.argwhere(liver.array)[np.argmin(np.argwhere(liver.array)[:, 2])])
