@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mvi_ray.errors import MviError
 from mvi_ray.ingest.case import ImageCase, read_case
 from mvi_ray.ingest.dates import shifted
 from mvi_ray.ingest.source import Sources
 from mvi_ray.project.regions import region_row
-from mvi_ray.store.volumes import save_volume
+from mvi_ray.store.volumes import StoredVolume, save_volume
 from mvi_ray.study import DRAWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from mvi_ray.ingest.dicom import Scanner
     from mvi_ray.ingest.drawn import DrawnMask
@@ -69,7 +69,7 @@ class Conversion:
         self._time = time
         self._dates_key = dates_key
         self._sources = Sources(manifest.folder, study)
-        self._known = _known(store)
+        self._stored = _Stored(store)
 
     def run(self) -> Iterator[Converted]:
         """Cases in the order of the manifest, a few ahead of the caller."""
@@ -86,7 +86,7 @@ class Conversion:
     def _convert(self, key: ImageKey, rows: Rows) -> Converted:
         donors = self._manifest.donors(key, self._study)
         source = self._sources.digest([*rows, *donors])
-        if source is not None and self._known.get(key) == source:
+        if source is not None and self._stored.holds(key, source):
             return Converted(key, None, (), (), is_unchanged=True)
         case = read_case(rows, self._manifest.folder, self._study, donors)
         if case.volume is None:
@@ -147,23 +147,36 @@ def _facts(scanner: Scanner) -> dict[str, Any]:
     }
 
 
-def _known(store: Store) -> Mapping[ImageKey, str]:
-    """Images that are stored with all their volumes, and what they were made from."""
-    whole: dict[ImageKey, bool] = {}
-    for name, columns in (("images", ["path"]), ("masks", ["path", "organ_path"])):
-        for row in store.tables[name].read(["patient_id", "session", "phase", *columns]).to_pylist():
-            key = (row["patient_id"], row["session"], row["phase"])
-            there = all(_is_there(store.root, row[column]) for column in columns)
-            whole[key] = whole.get(key, True) and there
-    rows = store.tables["images"].read(["patient_id", "session", "phase", "source_digest"]).to_pylist()
-    return {
-        key: row["source_digest"]
-        for row in rows
-        if (key := (row["patient_id"], row["session"], row["phase"])) in whole
-        and whole[key]
-        and row["source_digest"] is not None
-    }
+class _Stored:
+    """What earlier ingests left of each image: what it was made from, and its volumes."""
+
+    def __init__(self, store: Store) -> None:
+        self._root = store.root
+        self._sources: dict[ImageKey, str | None] = {}
+        self._images: dict[ImageKey, StoredVolume] = {}
+        self._masks: dict[ImageKey, list[StoredVolume]] = {}
+        for row in store.tables["images"].read().to_pylist():
+            self._sources[_key(row)] = row["source_digest"]
+            self._images[_key(row)] = StoredVolume.of_row(row)
+        for row in store.tables["masks"].read().to_pylist():
+            volume = StoredVolume.of_row(row, "mask_digest")
+            volumes = self._masks.setdefault(_key(row), [])
+            volumes.append(volume)
+            if row["organ_path"] is not None:
+                volumes.append(replace(volume, path=row["organ_path"], digest=row["organ_digest"]))
+
+    def holds(self, key: ImageKey, source: str) -> bool:
+        """Whether an image was made from the same, and its files are what was stored."""
+        if self._sources.get(key) != source:
+            return False
+        try:
+            self._images[key].load_image(self._root)
+            for mask in set(self._masks.get(key, ())):
+                mask.load_mask(self._root)
+        except MviError:
+            return False
+        return True
 
 
-def _is_there(root: Path, path: str | None) -> bool:
-    return path is None or (root / path).is_file()
+def _key(row: Mapping[str, Any]) -> ImageKey:
+    return row["patient_id"], row["session"], row["phase"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.report.quality.drawing import VERSION
@@ -121,9 +122,20 @@ def _reading(row: Row, derived: Sequence[Row]) -> Reading:
         row["volume_mm3"],
         row["largest_diameter_mm"],
         {r["region"]: share for r in derived if (share := _clipped(r)) is not None},
-        # A column that ingest writes where a mask came on another grid.
-        resampled=bool(row.get("resampled_from")),
+        resampled=row["resampled_from"] is not None,
+        carried=_carried(row),
     )
+
+
+def _carried(row: Row) -> str:
+    """Where a mask was taken from, and how far it was moved."""
+    if row["carried_from"] is None:
+        return ""
+    moved = [row[f"shift_{axis}_mm"] for axis in "xyz"]
+    shift = sqrt(sum(value**2 for value in moved if value is not None))
+    if not shift and not row["rotation_deg"]:
+        return f"drawn on {row['carried_from']}"
+    return f"drawn on {row['carried_from']}, shifted by {shift:.1f} mm, turned by {row['rotation_deg']:.1f}°"
 
 
 def _clipped(row: Row) -> float | None:

@@ -25,6 +25,8 @@ class Reading:
         levels: predicted number of grey levels; None without texture or picture.
         fixed_levels: whether the study says their number, so that it says nothing about the image.
         resampled: whether the mask came on another grid.
+        carried: where the mask was taken from and how far it was moved, in words; empty when it was
+            drawn on this image.
         inside: what was measured; None where image or mask could not be read.
     """
 
@@ -36,6 +38,7 @@ class Reading:
     levels: int | None = None
     fixed_levels: bool = False
     resampled: bool = False
+    carried: str = ""
     inside: Inside | None = None
 
 
