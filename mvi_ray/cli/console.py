@@ -105,18 +105,28 @@ def ingested(summary: IngestSummary, *, as_json: bool) -> None:
     if as_json:
         print_json(summary.to_json())
         return
+    from mvi_ray.report.text import count
+
     problems(summary.problems)
+    images, masks = count(summary.images, "image"), count(summary.masks, "mask")
     out().print(
-        f"Ingested {summary.images} images and {summary.masks} masks (with derived regions) of "
-        f"{summary.patients} patients; clinical values of {summary.clinical} patients."
+        f"Ingested {images} and {masks} (with derived regions) of "
+        f"{count(summary.patients, 'patient')}; clinical values of {count(summary.clinical, 'patient')}."
     )
     if summary.unchanged:
-        out().print(f"{summary.unchanged} images are as they were: nothing was done for them.")
-    if summary.replaced:
-        out().print(
-            f"{summary.replaced} masks replace others: their features are stale until `mvi extract`.",
-            style="yellow",
+        same = (
+            "1 image is as it was"
+            if summary.unchanged == 1
+            else f"{summary.unchanged:,} images are as they were"
         )
+        out().print(f"{same}: nothing was done.")
+    if summary.replaced:
+        whose = (
+            "1 mask replaces another: its"
+            if summary.replaced == 1
+            else f"{summary.replaced:,} masks replace others: their"
+        )
+        out().print(f"{whose} features are stale until `mvi extract`.", style="yellow")
     if summary.left_out:
         out().print(f"{summary.left_out} left out: correct them and run the same command again.", style="red")
     marks(synthetic=summary.synthetic, trial=False)

@@ -8,17 +8,16 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Self
 
 from mvi_ray.errors import StoreError, StudyError, UsageError
+from mvi_ray.project.queries import Queries
 from mvi_ray.store.store import Store
 from mvi_ray.study import FILE_NAME, Study, load_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import pandas as pd
-    import polars as pl
     import pyarrow as pa
 
     from mvi_ray.ingest.features import KeyRules
@@ -42,10 +41,8 @@ if TYPE_CHECKING:
     from mvi_ray.report.flow import Flow
     from mvi_ray.store.declarations import Declarations
 
-Format = Literal["arrow", "pandas", "polars"]
 
-
-class Project:
+class Project(Queries):
     """A project directory: `study.yaml`, `store/` and `runs/`.
 
     Args:
@@ -203,44 +200,6 @@ class Project:
         from mvi_ray.project.status import read_status
 
         return read_status(self)
-
-    @overload
-    def sql(
-        self, query: str, values: Any = ..., *, as_: Literal["arrow"] = ..., as_of: str | None = ...
-    ) -> pa.Table: ...
-    @overload
-    def sql(
-        self, query: str, values: Any = ..., *, as_: Literal["pandas"], as_of: str | None = ...
-    ) -> pd.DataFrame: ...
-    @overload
-    def sql(
-        self, query: str, values: Any = ..., *, as_: Literal["polars"], as_of: str | None = ...
-    ) -> pl.DataFrame: ...
-    def sql(self, query: str, values: Any = None, *, as_: Format = "arrow", as_of: str | None = None) -> Any:
-        """Run one SELECT over the store.
-
-        Args:
-            query: SQL of DuckDB; `?` and `$name` stand for values.
-            values: list or mapping of bound values.
-            as_: what to return.
-            as_of: ask the store as it was: a run, the number of a snapshot, or a time.
-
-        Raises:
-            QueryError: it is no SELECT, or DuckDB refuses it.
-            UsageError: `as_of` names nothing.
-            StoreError: the files of that state were removed.
-        """
-        with self.reading(as_of) as store:
-            table = store.query(query, values)
-        if as_ == "pandas":
-            return table.to_pandas()
-        if as_ == "polars":
-            import polars as pl
-
-            return pl.from_arrow(table)
-        if as_ != "arrow":
-            raise UsageError(f"as_ is 'arrow', 'pandas' or 'polars', got {as_!r}")
-        return table
 
     @contextmanager
     def reading(self, as_of: str | None = None) -> Iterator[Store]:
