@@ -84,6 +84,7 @@ def ingest(  # noqa: PLR0913 - one parameter for each option
     The manifest has one line for each drawn mask: patient_id, phase, image, mask, and, where
     needed, series, part, session, lesion, reader, region, label, segment, organ_mask, organ_label,
     centre. Paths are relative to it. Cases with a problem are listed and left out; the others go in.
+    The same files are not read twice. At the end quality.html shows every tumour on its image.
 
     With --scan or --dicom the manifest is proposed: it is written to be checked and edited, and
     nothing is stored before it is ingested. Fields of a pattern are patient, phase, reader, lesion,
