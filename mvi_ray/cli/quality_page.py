@@ -45,4 +45,5 @@ def written(page: QualityPage) -> None:
             table.add_row(KINDS[kind], f"{number:,}", f"{patients:,}")
         out().print(table)
     drawn = f", {page.drawn:,} of them drawn now" if page.drawn else ""
-    out().print(Text(f"Wrote {page.path.name}: {page.pictures:,} pictures{drawn}. Open it in a browser."))
+    noun = "picture" if page.pictures == 1 else "pictures"
+    out().print(Text(f"Wrote {page.path.name}: {page.pictures:,} {noun}{drawn}. Open it in a browser."))
