@@ -212,8 +212,10 @@ def _read_organ(row: ManifestRow, folder: Path, grid: Geometry, study: Study) ->
 
 
 def _check_extent(mask: Mask) -> tuple[str, str] | None:
-    """Refuse masks no texture is defined on; remark on flat ones."""
+    """Refuse masks no texture is defined on, and those that mark nothing off; remark on flat ones."""
     extent = [span.stop - span.start for span in reversed(mask.box)]
+    if mask.voxels == mask.array.size:
+        raise MaskError(f"mask covers the whole image, all {mask.voxels} voxels; draw the tumour only")
     if mask.voxels == 1:
         raise MaskError("mask is a single voxel; draw the tumour in at least two directions")
     if sum(n > 1 for n in extent) < 2:

@@ -6,7 +6,7 @@ import gzip
 import re
 import zlib
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -32,10 +32,18 @@ _MOST_LABELS = 2**31
 _NIFTI_HEADER = 352
 _NIFTI_SIZES = (348, 540)
 """First number of a header of version 1 and 2: it tells the order of the bytes."""
+_NIFTI_SPACING = {348: (80, "f4"), 540: (112, "f8")}
+"""Where the three spacings stand in either version, and as what."""
 _NIFTI_FLOATS = {16: "f4", 64: "f8"}
 _GZIP_RATIO = 1100
 """Deflate shortens by 1032 to 1 at the most."""
 _GZIP_MARK = b"\x1f\x8b"
+_PLAIN_WORDS = {
+    r"unable to determine imageio": "it does not hold what its ending says",
+    r"fread got only|premature|unexpected end|hit end": "it ends early",
+    r"refusing to change spacing": "its spacing is not above 0 mm",
+}
+"""What ITK says in the words of its code, and what it means."""
 
 
 def read_volume(path: Path) -> Volume:
@@ -163,13 +171,25 @@ def _check_complete(reader: sitk.ImageFileReader, path: Path, what: str) -> None
         raise CaseError(f"{what} file holds far more than its header says; export it anew")
     if len(content) < needed:
         raise CaseError(f"{what} file ends early: {len(content)} of {needed} bytes; copy it anew")
+    order = "<" if int.from_bytes(content[:4], "little") in _NIFTI_SIZES else ">"
+    _check_spacing(content, order, what)
     kind = _NIFTI_FLOATS.get(int(reader.GetMetaData("datatype")))
     if kind is not None:
-        order = "<" if int.from_bytes(content[:4], "little") in _NIFTI_SIZES else ">"
         voxels = np.frombuffer(content, order + kind, prod(reader.GetSize()), start)
         bad = int(voxels.size - np.isfinite(voxels).sum())
         if bad:
             raise GeometryError(f"{what} has {bad} voxels that are NaN or infinite; replace them in the file")
+
+
+def _check_spacing(content: bytes, order: Literal["<", ">"], what: str) -> None:
+    """Refuse a NIfTI header whose spacing ITK would replace by 1 mm, or take for a turned axis, in silence."""
+    size = int.from_bytes(content[:4], "little" if order == "<" else "big")
+    if size not in _NIFTI_SPACING:
+        return
+    start, kind = _NIFTI_SPACING[size]
+    spacing = np.frombuffer(content, order + kind, 3, start)
+    if not (np.isfinite(spacing) & (spacing > 0)).all():
+        raise GeometryError(f"{what} has a spacing that is not above 0 mm in its header; export it anew")
 
 
 def _unpacked(path: Path, needed: int) -> bytes:
@@ -199,6 +219,9 @@ def voxels_of(image: sitk.Image, what: str) -> npt.NDArray[Any]:
 
 def _cause(error: RuntimeError, path: Path) -> str:
     """Last sentence of an ITK message, without paths: they may carry names."""
+    for said, meant in _PLAIN_WORDS.items():
+        if re.search(said, str(error), re.IGNORECASE):
+            return meant
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[-1] if lines else "unknown reason"
     text = re.sub(r"^.*?ERROR:\s*", "", text)

@@ -66,8 +66,9 @@ def _series_at(path: Path, key: str | None) -> tuple[Series, tuple[str, ...]]:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             scan = scan_folder(path)
-            remarks = tuple(problem.reason for problem in scan.problems)
-            return _chosen(scan.series, key, remarks), remarks
+            reasons = tuple(problem.reason for problem in scan.problems)
+            remarks = tuple(f"{problem.reason}; {problem.way_out}" for problem in scan.problems)
+            return _chosen(scan.series, key, reasons), remarks
         if not stat.S_ISREG(mode):
             raise CaseError("image is a pipe or device; name a file or a folder")
         with quiet():
@@ -84,7 +85,7 @@ def _series_at(path: Path, key: str | None) -> tuple[Series, tuple[str, ...]]:
     return _chosen(series_of([header]), key, ()), ()
 
 
-def _chosen(series: tuple[Series, ...], key: str | None, remarks: tuple[str, ...]) -> Series:
+def _chosen(series: tuple[Series, ...], key: str | None, reasons: tuple[str, ...]) -> Series:
     images = [one for one in series if one.kind == "image"]
     if key is not None:
         named = [one for one in series if one.key == key]
@@ -101,7 +102,7 @@ def _chosen(series: tuple[Series, ...], key: str | None, remarks: tuple[str, ...
     if not images:
         kinds = sorted({one.modality for one in series})
         others = f"; there are {', '.join(kinds)}" if kinds else ""
-        others += f"; {remarks[0]}" if remarks else ""
+        others += f"; {reasons[0]}" if reasons else ""
         raise CaseError(
             f"no DICOM images of a kind that is read (CT, MR, PET) are there{others}; check the path"
         )

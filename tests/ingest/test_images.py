@@ -92,8 +92,8 @@ def test_remarks_of_folder_and_stack_come_with_the_image(tmp_path: Path) -> None
     write_series(tmp_path / "b", noise())
     (tmp_path / "a" / "old.zip").write_bytes(b"PK")
     assert read_image(tmp_path, None, None, DICOM).remarks == (
-        "archive that was not opened",
-        "5 slices stand twice with the same pixels and counted once",
+        "archive that was not opened; unpack it if it holds images",
+        "5 slices stand twice with the same pixels and counted once; remove the copies",
     )
 
 

@@ -84,9 +84,10 @@ def test_a_mask_of_an_image_that_was_replaced_is_listed(tiny):
 
 
 def test_a_ring_that_cannot_be_made_from_a_new_mask_does_not_live_on(tiny):
-    """A mask that fills the image leaves no ring."""
+    """The study now asks for one that is thinner than a voxel."""
     tiny.add("P1", ["AP"])
-    tiny.write_case("P1", "AP", radius=99)
+    tiny.write_case("P1", "AP", radius=4)
+    tiny.write_study(ring_mm=0.5)
     summary = tiny.open().ingest(tiny.manifest)
     assert summary.left_out == 1
     assert _rows(tiny, "SELECT region FROM masks") == [("intratumoral",)]

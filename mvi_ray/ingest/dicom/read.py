@@ -55,7 +55,10 @@ def read_part(part: Part, *, suv: bool = False) -> Reading:
         array, doubled = _filled(stack, factor)
     remarks = stack.remarks
     if doubled:
-        remarks = (*remarks, f"{_slices(doubled)} twice with the same pixels and counted once")
+        remarks = (
+            *remarks,
+            f"{_slices(doubled)} twice with the same pixels and counted once; remove the copies",
+        )
     return Reading(Volume(array, stack.geometry), remarks)
 
 

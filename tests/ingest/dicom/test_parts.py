@@ -135,7 +135,9 @@ def test_slice_lost_from_one_time_point_costs_this_one_only(shelf: Shelf) -> Non
     volumes = write_dynamic(shelf.path, change)
     parts = shelf.parts()
     assert [len(p.instances) for p in parts] == [5, 4, 5]
-    assert parts[0].remarks == ("part 2 has slices at 4 of 5 places",)
+    assert parts[0].remarks == (
+        "part 2 has slices at 4 of 5 places; export the series anew if some were lost",
+    )
     assert np.array_equal(read_part(parts[2]).volume.array, volumes[2])
     with pytest.raises(CaseError, match="1 slice is missing"):
         read_part(parts[1])
@@ -195,7 +197,9 @@ def test_copies_of_files_are_not_time_points(shelf: Shelf) -> None:
     (part,) = shelf.parts()
     reading = read_part(part)
     assert np.array_equal(reading.volume.array, array)
-    assert reading.remarks == ("5 slices stand twice with the same pixels and counted once",)
+    assert reading.remarks == (
+        "5 slices stand twice with the same pixels and counted once; remove the copies",
+    )
 
 
 def test_copy_that_differs_is_an_error(shelf: Shelf) -> None:

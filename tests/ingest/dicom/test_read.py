@@ -210,7 +210,9 @@ def test_slice_that_stands_twice_is_taken_once(shelf: Shelf) -> None:
     write_series(shelf.path, array[2:3], first=40, origin=(-40, 12.5, 105.0))
     reading = shelf.read()
     assert np.array_equal(reading.volume.array, array)
-    assert reading.remarks == ("1 slice stands twice with the same pixels and counted once",)
+    assert reading.remarks == (
+        "1 slice stands twice with the same pixels and counted once; remove the copies",
+    )
 
 
 # What is refused ----------------------------------------------------------------------
