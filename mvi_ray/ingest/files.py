@@ -80,6 +80,8 @@ def read_sitk(path: Path, what: str, *, layered: bool = False) -> sitk.Image:
     # ITK's own warnings hold the path, and go straight to stderr.
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
+        # ITK says of a file that it may not read that there is none.
+        path.open("rb").close()
         check_header(path, what)
         reader.ReadImageInformation()
         size, components = reader.GetSize(), reader.GetNumberOfComponents()
@@ -182,7 +184,7 @@ def _check_complete(reader: sitk.ImageFileReader, path: Path, what: str) -> None
 
 
 def _check_spacing(content: bytes, order: Literal["<", ">"], what: str) -> None:
-    """Refuse a NIfTI header whose spacing ITK would replace by 1 mm, or take for a turned axis, in silence."""
+    """Refuse a NIfTI spacing that ITK would replace by 1 mm, or take for a turned axis, in silence."""
     size = int.from_bytes(content[:4], "little" if order == "<" else "big")
     if size not in _NIFTI_SPACING:
         return

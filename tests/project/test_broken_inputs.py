@@ -7,6 +7,7 @@ is stored, and nothing of the mask.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from mvi_ray.ingest.problem import Problem
     from tests.project.broken.kind import Kind
 
-_HIDDEN = re.compile("|".join((*IDENTITY, *PLANTED.split("_"), "/good", "/tmp", "/nowhere")), re.IGNORECASE)
+_HIDDEN = re.compile(
+    "|".join((*IDENTITY, *PLANTED.split("_"), "/good", tempfile.gettempdir(), "/nowhere")), re.IGNORECASE
+)
 """What no message may hold: planted names, identifiers of DICOM headers, paths."""
 
 
@@ -177,7 +180,10 @@ def test_ingesting_the_folder_again_changes_nothing(ingested: Ingested, tmp_path
 _AS_ANOTHER = """\
 import json, os, sys
 from pathlib import Path
+import highdicom, pydicom
 from mvi_ray.errors import ManifestError
+from mvi_ray.ingest.dicom import read_part
+from mvi_ray.ingest.masks import dicom, rtstruct, seg
 from mvi_ray.project import Project
 
 first, second = map(Path, sys.argv[1:])
@@ -254,8 +260,6 @@ def test_files_that_another_user_may_not_read_are_told_one_by_one(
             os.chown(path, 65534, 65534)
     done = run_python(_AS_ANOTHER, str(open_folder / "first"), str(open_folder / "second"))
     assert done.returncode == 0, done.stderr
-    import json
-
     found = json.loads(done.stdout.splitlines()[-1])
     told = {p["patient_id"]: (p["reason"], p["way_out"]) for p in found["problems"]}
     assert len(found["problems"]) == len(_FORBIDDEN) == len(told)
@@ -339,7 +343,7 @@ def test_table_as_spreadsheets_write_it_is_no_broken_one(tmp_path: Path, name: s
 
 @pytest.mark.parametrize("name", list(tables.REFUSED))
 def test_table_that_is_none_is_refused_before_anything_is_stored(tmp_path: Path, name: str) -> None:
-    """With a good manifest beside it: not even that is stored, so that a second try finds nothing half done."""
+    """With a good manifest beside it: not even that is stored, so that nothing is half done."""
     data = write_study(tmp_path)
     (data / "manifest.csv").write_bytes(lines.ACCEPTED["tabs"])
     write, words = tables.REFUSED[name]

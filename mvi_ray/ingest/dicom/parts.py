@@ -132,10 +132,8 @@ def _without_localizers(instances: tuple[Instance, ...]) -> tuple[tuple[Instance
     aside = len(instances) - len(kept)
     if not kept or not aside:
         return instances, ()
-    return kept, (
-        f"{aside} of {len(instances)} slices are localizers and were set aside; "
-        "name another series if they are what is meant",
-    )
+    remark = f"{aside} of {len(instances)} slices are localizers and were set aside"
+    return kept, (f"{remark}; name another series if they are what is meant",)
 
 
 def _repeats(instances: Sequence[Instance], where: _Where) -> Counter[Place]:
@@ -273,7 +271,8 @@ def _uneven(groups: list[_Group], where: _Where) -> tuple[str, ...]:
         return ()
     everywhere = {where[id(i)] for group in groups for i in group.instances}
     return tuple(
-        f"part {number} has slices at {there} of {len(everywhere)} places; export the series anew if some were lost"
+        f"part {number} has slices at {there} of {len(everywhere)} places; "
+        "export the series anew if some were lost"
         for number, group in enumerate(groups, start=1)
         if (there := len({where[id(i)] for i in group.instances})) < len(everywhere)
     )

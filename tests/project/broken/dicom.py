@@ -36,7 +36,7 @@ def _(place: Place) -> Cells:
 @kind("dicom-header-cut", "is of no series, or its header ends early", severity="warning", keeps="case")
 def _(place: Place) -> Cells:
     cells = _series(place)
-    path = sorted((place.folder / "scan").iterdir())[-1]
+    path = max((place.folder / "scan").iterdir())
     path.write_bytes(path.read_bytes()[:400])
     return cells | place.mask(place.write(".nii.gz", block()[:-1]))
 

@@ -76,6 +76,16 @@ def _bytes(content: bytes) -> Callable[[Path], None]:
     return lambda path: path.write_bytes(content) and None
 
 
+def _nothing(_: Path) -> None:
+    """Leave the file away."""
+
+
+def _sparse(path: Path) -> None:
+    path.write_bytes(table())
+    with path.open("r+b") as file:
+        file.truncate((256 << 20) + 2)
+
+
 def _workbook(path: Path, **more: bytes) -> None:
     Workbooks().xlsx(path, {"one": [HEADER, _GOOD.split(",")]}, more=more)
 
@@ -92,7 +102,7 @@ def _edge(path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
-    "absent": (lambda path: None, "does not exist"),
+    "absent": (_nothing, "does not exist"),
     "folder": (lambda path: path.mkdir(), "cannot be read: Is a directory"),
     "no bytes": (_bytes(b""), "has no rows"),
     "header only": (_bytes(",".join(HEADER).encode()), "has no rows"),
@@ -111,12 +121,6 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "bomb": (lambda path: _workbook(path, x=bytes(257 << 20)), "would unpack to 257 MiB"),
     "cells at the edge": (_edge, "has cells down to row 1,048,576"),
     "parquet damaged": (_bytes(b"PAR1" + bytes(100)), "clinical table"),
-    "endless": (lambda path: _sparse(path), "is larger than 256 MiB"),
+    "endless": (_sparse, "is larger than 256 MiB"),
 }
 """What is refused as a whole: how it is written, and what is said."""
-
-
-def _sparse(path: Path) -> None:
-    path.write_bytes(table())
-    with path.open("r+b") as file:
-        file.truncate((256 << 20) + 2)
