@@ -176,6 +176,7 @@ def _store_images(
             _commit(project, images, masks, centres, time)
         progress("ingest", number, total, f"{number} of {total} images")
     _commit(project, images, masks, centres, time)
+    _add_patients(project, {key[0] for key in unchanged}, centres, time)
     counts.unchanged = len(unchanged)
     counts.problems.extend(orphans(project.store, counts.patients))
     counts.problems = with_store(project.store, counts.problems)
@@ -217,6 +218,13 @@ def _commit(
     )
     images.clear()
     masks.clear()
+
+
+def _add_patients(project: Project, imaged: set[str], centres: dict[str, str], time: datetime) -> None:
+    """Enter patients whose images are stored: a kill may have come between the two commits."""
+    patients = project.store.tables["patients"]
+    absent = sorted(imaged.difference(patients.read(["patient_id"]).column(0).to_pylist()))
+    patients.write([{"patient_id": p, "centre": centres.get(p), "ingested_at": time} for p in absent])
 
 
 def _drop_replaced(project: Project, problems: tuple[Problem, ...]) -> None:
