@@ -49,6 +49,23 @@ def check_header(path: Path, what: str) -> None:
         _check_nrrd(path, head, what)
 
 
+def has_own_voxels(path: Path) -> bool:
+    """Whether the voxels of a file lie in it, and not in another one that its header names.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    name = path.name.lower()
+    if not name.endswith(_META + _NRRD):
+        return True
+    with path.open("rb") as file:
+        head = file.read(_LARGEST_HEADER)
+    if name.endswith(_META):
+        place = re.search(rb"^\s*ElementDataFile\s*=[ \t]*(.*?)\s*$", head, re.MULTILINE)
+        return place is not None and place[1].upper() in (b"LOCAL", b"LOCAL_ONE")
+    return _nrrd_place(head) is None
+
+
 def _check_meta(path: Path, head: bytes, what: str) -> None:
     # MetaIO takes the first field that is named ElementDataFile as the last of the header.
     end = re.search(rb"^\s*ElementDataFile\s*=[^\n]*\n?", head, re.MULTILINE)
@@ -89,14 +106,19 @@ def _meta_bytes(fields: dict[str, str]) -> int | None:
 
 
 def _check_nrrd(path: Path, head: bytes, what: str) -> None:
-    text = re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0].decode("latin-1")
-    named = re.search(r"^\s*data ?file\s*:\s*(.*?)\s*$", text, re.MULTILINE | re.IGNORECASE)
-    if named is None:
+    place = _nrrd_place(head)
+    if place is None:
         return
-    place = named[1]
     if place.upper().startswith("LIST") or "%" in place:
         raise CaseError(f"{what} keeps its voxels in several files; save it as one .nrrd or .nii.gz")
     _beside(path, place, what)
+
+
+def _nrrd_place(head: bytes) -> str | None:
+    """The file that a header names as the place of its voxels."""
+    text = re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0].decode("latin-1")
+    named = re.search(r"^\s*data ?file\s*:\s*(.*?)\s*$", text, re.MULTILINE | re.IGNORECASE)
+    return None if named is None else named[1]
 
 
 def _beside(path: Path, place: str, what: str) -> int:

@@ -7,6 +7,8 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING
 
+from mvi_ray.ingest.detached import has_own_voxels
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -18,8 +20,6 @@ _VERSION = 1
 """Counts up when the same files would become other voxels or other rows."""
 
 _BLOCK = 1 << 20
-_TWO_FILES = (".nhdr", ".mhd")
-"""Headers whose voxels lie in another file."""
 
 
 class Sources:
@@ -28,10 +28,12 @@ class Sources:
     Args:
         folder: what relative paths start from.
         study: how files are read and regions are made.
+        dates_key: secret that shifts dates; another one shifts those of unchanged files, too.
     """
 
-    def __init__(self, folder: Path, study: Study) -> None:
+    def __init__(self, folder: Path, study: Study, dates_key: bytes | None = None) -> None:
         self._folder = folder
+        self._key = None if dates_key is None else hashlib.sha256(dates_key).hexdigest()
         self._settings = study.model_dump(
             mode="json", include={"dicom", "geometry", "segments", "masks", "regions", "readers"}
         )
@@ -55,19 +57,21 @@ class Sources:
                         return None
                     content[name] = found
             cells.append(content)
-        text = json.dumps([_VERSION, self._settings, cells], sort_keys=True)
+        text = json.dumps([_VERSION, self._settings, self._key, cells], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _of_path(path: Path) -> str | None:
-    """SHA-256 of a file, or of all files below a folder."""
-    if path.name.lower().endswith(_TWO_FILES):
-        return None
+    """SHA-256 of a file, or of all files below a folder; None where it would not cover all that is read."""
     content = hashlib.sha256()
     try:
         if not path.is_dir():
-            return _of_file(path) if path.is_file() else None
-        for inner in sorted(p for p in path.rglob("*") if p.is_file()):
+            return _of_file(path) if path.is_file() and has_own_voxels(path) else None
+        there = sorted(path.rglob("*"))
+        # A scan enters folders that are links, which this list does not.
+        if any(inner.is_symlink() and inner.is_dir() for inner in there):
+            return None
+        for inner in (p for p in there if p.is_file()):
             content.update(inner.relative_to(path).as_posix().encode(errors="surrogateescape") + b"\0")
             content.update(_of_file(inner).encode())
     except OSError:

@@ -68,7 +68,7 @@ class Conversion:
         self._manifest = manifest
         self._time = time
         self._dates_key = dates_key
-        self._sources = Sources(manifest.folder, study)
+        self._sources = Sources(manifest.folder, study, dates_key)
         self._stored = _Stored(store)
 
     def run(self) -> Iterator[Converted]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LOGGERS = ("pydicom", "highdicom")
+_NOWHERE = logging.NullHandler()
 
 
 def _drop(_: logging.LogRecord) -> bool:
@@ -28,6 +29,7 @@ class _Quiet:
         self._lock = threading.Lock()
         self._readers = 0
         self._warnings = warnings.catch_warnings()
+        self._propagate: list[bool] = []
 
     def enter(self) -> None:
         with self._lock:
@@ -36,16 +38,22 @@ class _Quiet:
                 self._warnings = warnings.catch_warnings()
                 self._warnings.__enter__()
                 warnings.simplefilter("ignore")
-                for name in _LOGGERS:
-                    logging.getLogger(name).addFilter(_drop)
+                self._propagate = [logging.getLogger(name).propagate for name in _LOGGERS]
+                for logger in map(logging.getLogger, _LOGGERS):
+                    # A filter does not see what loggers of single modules hand upwards.
+                    logger.addFilter(_drop)
+                    logger.addHandler(_NOWHERE)
+                    logger.propagate = False
 
     def leave(self) -> None:
         with self._lock:
             self._readers -= 1
             if self._readers == 0:
                 self._warnings.__exit__(None, None, None)
-                for name in _LOGGERS:
-                    logging.getLogger(name).removeFilter(_drop)
+                for logger, propagate in zip(map(logging.getLogger, _LOGGERS), self._propagate, strict=True):
+                    logger.removeFilter(_drop)
+                    logger.removeHandler(_NOWHERE)
+                    logger.propagate = propagate
 
 
 _QUIET = _Quiet()
