@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import SimpleITK as sitk
 
-_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_NIFTI = (".nii", ".nii.gz")
+_SUFFIXES = (*_NIFTI, ".nrrd", ".nhdr", ".mha", ".mhd")
 _SLICER = "Segment0_"
 """What the keys of the first segment begin with in a segmentation of 3D Slicer."""
 _LARGEST = 8 * 2**30
@@ -161,7 +162,8 @@ def _check_layers(size: tuple[int, ...], components: int, what: str) -> None:
 
 def _check_complete(reader: sitk.ImageFileReader, path: Path, what: str) -> None:
     """Refuse a NIfTI file that ends early or holds NaN: ITK turns both into zeros in silence."""
-    if not reader.HasMetaDataKey("vox_offset"):
+    # ITK copies the header of NIfTI into whatever is written from it.
+    if not path.name.lower().endswith(_NIFTI) or not reader.HasMetaDataKey("vox_offset"):
         return
     start = max(_NIFTI_HEADER, int(float(reader.GetMetaData("vox_offset"))))
     needed = start + prod(reader.GetSize()) * int(reader.GetMetaData("bitpix")) // 8

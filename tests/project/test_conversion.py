@@ -1,0 +1,197 @@
+"""Which images of a manifest are read again, and which are left alone."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mvi_ray.project import conversion
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mvi_ray.project.ingestion import IngestSummary
+    from tests.conftest import TinyProject
+
+CASES = [("P1", "AP"), ("P1", "PP"), ("P2", "AP")]
+
+
+@pytest.fixture
+def stored(tiny: TinyProject) -> TinyProject:
+    """Three images in the store."""
+    for case, radius in zip(CASES, (3.2, 3.2, 3.8), strict=True):
+        tiny.write_case(*case, radius=radius)
+    summary = tiny.open().ingest(tiny.write_manifest(CASES))
+    assert (summary.images, summary.masks, summary.unchanged, summary.replaced) == (3, 6, 0, 0)
+    return tiny
+
+
+@pytest.fixture
+def again(stored: TinyProject, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Ingest the manifest again; returns what was done and which images were read for it."""
+    whole = conversion.read_case
+
+    def ingest() -> tuple[IngestSummary, list[tuple[str, str]]]:
+        read: list[tuple[str, str]] = []
+
+        def counted(rows: Any, *args: Any) -> Any:
+            read.append((rows[0][1].patient_id, rows[0][1].phase))
+            return whole(rows, *args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(conversion, "read_case", counted)
+            return stored.open().ingest(stored.manifest), sorted(read)
+
+    return ingest
+
+
+def _counts(summary: IngestSummary) -> tuple[int, int, int, int, int]:
+    return summary.images, summary.masks, summary.unchanged, summary.replaced, summary.left_out
+
+
+def _volumes(tiny: TinyProject, kind: str) -> list[Path]:
+    return sorted((tiny.folder / "store" / kind).rglob("*.nii.gz"))
+
+
+def _rows(tiny: TinyProject, query: str) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in tiny.open().sql(query).to_pylist()]
+
+
+def test_unchanged_images_are_not_read_again(stored: TinyProject, again: Any) -> None:
+    """Neither rows nor volumes change, also when files were copied over with the same bytes."""
+    query = "SELECT * FROM images JOIN masks USING (patient_id, session, phase) ORDER BY ALL"
+    before = _rows(stored, query), {path: path.stat().st_mtime_ns for path in _volumes(stored, "")}
+    for path in stored.data.iterdir():
+        path.write_bytes(path.read_bytes())
+    summary, read = again()
+    assert (_counts(summary), read) == ((0, 0, 3, 0, 0), [])
+    assert summary.patients == 0
+    after = _rows(stored, query), {path: path.stat().st_mtime_ns for path in _volumes(stored, "")}
+    assert after == before
+    assert len(before[1]) == 7
+
+
+def test_a_changed_mask_replaces_the_old_one_and_is_counted(stored: TinyProject, again: Any) -> None:
+    """With its ring; only its image is read, and features of both are stale, visibly."""
+    stored.extract(families=["CR"])
+    stored.write_case("P1", "PP", radius=2.6)
+    summary, read = again()
+    assert (_counts(summary), read) == ((1, 2, 2, 2, 0), [("P1", "PP")])
+    states = "SELECT state, count(*) FROM coverage WHERE family = 'CR' AND phase = 'PP' AND patient_id = 'P1'"
+    found = _rows(stored, f"{states} GROUP BY ALL")
+    assert [count for _, count in found] == [2]
+    assert found[0][0] != "complete"
+    assert _rows(stored, "SELECT count(*) FROM cr_all WHERE patient_id = 'P1' AND phase = 'PP'") != [(0,)]
+    assert _rows(stored, "SELECT count(*) FROM cr WHERE patient_id = 'P1' AND phase = 'PP'") == [(0,)]
+    assert _counts(again()[0]) == (0, 0, 3, 0, 0)
+
+
+def test_a_changed_image_replaces_what_its_masks_feed_on(stored: TinyProject, again: Any) -> None:
+    """The masks are the same; the features of both regions are others."""
+    stored.write_case("P2", "AP", radius=3.8, peak=40)
+    summary, read = again()
+    assert (_counts(summary), read) == ((1, 2, 2, 2, 0), [("P2", "AP")])
+
+
+def test_another_region_is_made_from_the_masks_that_are_there(stored: TinyProject, again: Any) -> None:
+    """All are read; the tumours stay what they were, and the wider rings replace the old ones."""
+    stored.write_study(ring_mm=5)
+    summary, read = again()
+    assert (_counts(summary), read) == ((3, 6, 0, 3, 0), sorted(CASES))
+
+
+@pytest.mark.parametrize("kind", ["images", "masks"])
+def test_an_image_whose_stored_volume_is_gone_is_read_again(
+    stored: TinyProject, again: Any, kind: str
+) -> None:
+    """The file comes back under its digest; nothing counts as replaced."""
+    rows = stored.open().store.tables[kind].read(["patient_id", "path"]).to_pylist()
+    lost = stored.folder / "store" / next(row["path"] for row in rows if row["patient_id"] == "P2")
+    content = gzip.decompress(lost.read_bytes())
+    lost.unlink()
+    summary, read = again()
+    assert (_counts(summary), read) == ((1, 2, 2, 0, 0), [("P2", "AP")])
+    assert gzip.decompress(lost.read_bytes()) == content
+    assert _counts(again()[0]) == (0, 0, 3, 0, 0)
+
+
+def test_an_organ_that_is_gone_is_made_again(tiny: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lies beside the masks and is needed to make regions anew."""
+    tiny.write_case("P1", "AP")
+    tiny.write_case("P1", "AP", reader="liver", radius=6, image=False)
+    tiny.data.joinpath("m.csv").write_text(
+        "patient_id,phase,image,mask,organ_mask,organ_label\n"
+        "P1,AP,P1-AP-image.nii.gz,P1-AP-mask-R1.nii.gz,P1-AP-mask-liver.nii.gz,1\n"
+    )
+    manifest = tiny.data / "m.csv"
+    assert tiny.open().ingest(manifest).unchanged == 0
+    assert tiny.open().ingest(manifest).unchanged == 1
+    (organ,) = {row["organ_path"] for row in tiny.open().store.tables["masks"].read().to_pylist()}
+    (tiny.folder / "store" / organ).unlink()
+    assert tiny.open().ingest(manifest).unchanged == 0
+    assert (tiny.folder / "store" / organ).is_file()
+
+
+def test_an_image_with_a_mask_that_was_left_out_is_looked_at_again(stored: TinyProject, again: Any) -> None:
+    """Its problem is told each time, until the mask is corrected."""
+    stored.write_case("P1", "AP", radius=0.1)
+    for _ in range(2):
+        summary, read = again()
+        assert (_counts(summary), read) == ((1, 0, 2, 0, 1), [("P1", "AP")])
+    stored.write_case("P1", "AP")
+    summary, read = again()
+    assert (_counts(summary), read) == ((1, 2, 2, 0, 0), [("P1", "AP")])
+    assert _counts(again()[0]) == (0, 0, 3, 0, 0)
+
+
+def test_an_image_that_cannot_be_read_is_tried_again(stored: TinyProject, again: Any) -> None:
+    """And leaves the store meanwhile, so the good file of before is read, too."""
+    path = stored.data / "P2-AP-image.nii.gz"
+    content = path.read_bytes()
+    path.write_bytes(content[:100])
+    for _ in range(2):
+        summary, read = again()
+        assert (_counts(summary), read) == ((0, 0, 2, 0, 1), [("P2", "AP")])
+    assert _rows(stored, "SELECT count(*) FROM images") == [(2,)]
+    path.write_bytes(content)
+    summary, read = again()
+    assert (summary.images, read) == (1, [("P2", "AP")])
+
+
+def test_voxels_beside_their_header_are_read_each_time(tiny: TinyProject) -> None:
+    """Nothing is known from the header alone: a change of the voxels is found."""
+    import SimpleITK as sitk
+
+    tiny.write_case("P1", "AP")
+    image = sitk.ReadImage(str(tiny.data / "P1-AP-image.nii.gz"))
+    sitk.WriteImage(image, str(tiny.data / "i.nhdr"))
+    (tiny.data / "m.csv").write_text("patient_id,phase,image,mask\nP1,AP,i.nhdr,P1-AP-mask-R1.nii.gz\n")
+    first = tiny.open().ingest(tiny.data / "m.csv")
+    # ITK copies the keys of the NIfTI header, which say nothing of this file.
+    assert "vox_offset" in (tiny.data / "i.nhdr").read_text()
+    assert (first.images, first.left_out) == (1, 0)
+    summary = tiny.open().ingest(tiny.data / "m.csv")
+    assert (summary.images, summary.unchanged, summary.replaced) == (1, 0, 0)
+    sitk.WriteImage(image + 1, str(tiny.data / "i.nhdr"))
+    assert tiny.open().ingest(tiny.data / "m.csv").replaced == 2
+
+
+def test_a_mask_that_serves_another_phase_is_watched_there_too(tiny: TinyProject) -> None:
+    """PP has no mask of its own; when that of AP changes, both are made anew."""
+    tiny.write_study(more="masks: {PP: {from: AP}}\n")
+    for phase in ("AP", "PP"):
+        tiny.write_case("P1", phase)
+    (tiny.data / "m.csv").write_text(
+        "patient_id,phase,image,mask\n"
+        "P1,AP,P1-AP-image.nii.gz,P1-AP-mask-R1.nii.gz\nP1,PP,P1-PP-image.nii.gz,\n"
+    )
+    assert tiny.open().ingest(tiny.data / "m.csv").images == 2
+    assert tiny.open().ingest(tiny.data / "m.csv").unchanged == 2
+    tiny.write_case("P1", "AP", radius=2.6)
+    summary = tiny.open().ingest(tiny.data / "m.csv")
+    assert (summary.images, summary.unchanged, summary.replaced) == (2, 0, 4)
+    query = "SELECT phase, carried_from FROM masks WHERE region = 'intratumoral' ORDER BY ALL"
+    assert _rows(tiny, query) == [("AP", None), ("PP", "AP")]
+    assert len(_rows(tiny, "SELECT DISTINCT volume_mm3 FROM masks WHERE region = 'intratumoral'")) == 1
