@@ -112,7 +112,7 @@ def test_sarcoma_goes_in_from_nifti_and_from_dicom(sarcoma: dict[str, Path]) -> 
 
 
 def test_contours_and_nifti_give_the_same_volume_and_mean(sarcoma: dict[str, Path]) -> None:
-    """Within one percent; MR in DICOM is rounded to whole numbers, PET becomes SUV from activity."""
+    """Within one percent, MR and PET; in DICOM the PET is activity and becomes SUV."""
     query = """
         SELECT patient_id, phase, volume_mm3, firstorder_Mean FROM cr
         JOIN masks USING (patient_id, session, phase, lesion, region, reader) ORDER BY patient_id, phase
