@@ -42,6 +42,7 @@ _PRINTED = bytes(byte for byte in range(256) if byte >= 32 or chr(byte) in "\t\n
 _KEY = re.compile(r"([^\W\d]\w*)[\"'\\\s]*(?:[:=]|\bIN\b)", re.IGNORECASE)
 _WINDOW = 400
 _AROUND = 512
+_TOGETHER = 3
 _ESCAPED = 24
 """Bytes that one letter may be written in, with several layers of escapes."""
 
@@ -217,8 +218,11 @@ class _Text:
         self._pattern = re.compile(elsewhere + token)
         # Letters and digits are never escaped; what is between them may be, more than once.
         plain = re.findall(r"[A-Za-z0-9]+", unicodedata.normalize("NFC", _bound(text)))
+        # A few parts in a row: each gap multiplies the ways to try, and a UID has ten.
+        few = max(_runs(plain), key=lambda run: len("".join(run)), default=[])
+        self._around = _AROUND + (_ESCAPED * len(text) if few != plain else 0)
         gap = b".{1,%d}?" % (_ESCAPED * len(text))
-        self._rough = re.compile(gap.join(part.encode() for part in plain), re.DOTALL)
+        self._rough = re.compile(gap.join(part.encode() for part in few), re.DOTALL)
         encoded = {form.encode("utf-8", "surrogatepass") for form in forms}
         kept = {form for form in encoded if len(form) >= _LEAST_BYTES}
         self._raw = set() if self.is_number else kept
@@ -230,11 +234,11 @@ class _Text:
             return
         begin = end = 0
         for match in self._rough.finditer(data):
-            if match.start() - _AROUND > end:
+            if match.start() - self._around > end:
                 if end:
                     yield slice(begin, end)
-                begin = max(match.start() - _AROUND, 0)
-            end = match.end() + _AROUND
+                begin = max(match.start() - self._around, 0)
+            end = match.end() + self._around
         if end:
             yield slice(begin, end)
 
@@ -257,6 +261,12 @@ class _Text:
             count += any(hit.lastindex and hit.start() == before for hit in hits)
             at = data.find(form, at + 1)
         return count
+
+
+def _runs(parts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Parts of a text that stand in a row, as many as may be looked for together."""
+    for start in range(max(1, len(parts) - _TOGETHER + 1)):
+        yield parts[start : start + _TOGETHER]
 
 
 def _token(longer: Iterable[str], forms: Iterable[str], *, is_number: bool) -> str:

@@ -238,3 +238,13 @@ def test_nothing_is_found_without_needles():
     matcher = Matcher(Needles(()))
     assert not any(matcher.in_bytes(bytes(range(256)) * 10, is_text=False).values())
     assert not any(matcher.in_bytes(b"P1 0.7390851332151607", is_text=True).values())
+
+
+def test_a_pseudonym_of_many_parts_is_found_among_its_like():
+    """A UID in 400 kB of numbers and dots; looking for all of its parts at once would not end."""
+    rng = np.random.default_rng(1)
+    parts = rng.choice(["1", "2", "840", "55", "113619", "2831868886"], 60_000)
+    others = ".".join(parts)
+    uid = "1.2.840.113619.2.55.3.2831868886.123.1234567890.467"
+    assert _count(uid, f'{others} {{"patient": "{uid}"}} {others}') == 1
+    assert _count(uid, others) == 0
