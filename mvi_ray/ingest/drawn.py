@@ -54,6 +54,11 @@ class DrawnMask:
         """The drawn region."""
         return self.regions[0].mask
 
+    @property
+    def given(self) -> dict[str, Mask]:
+        """Regions that were files of their own."""
+        return {region.name: region.mask for region in self.regions[1:] if region.is_given}
+
 
 def read_drawn(
     rows: Sequence[tuple[int, ManifestRow]], folder: Path, grid: Geometry, volume: Volume, study: Study
@@ -79,6 +84,8 @@ def read_drawn(
         problems.extend(Problem("warning", *remark, line=at, **one.case) for remark in found.remarks)
         if found.resampled_from is not None:
             resampled[one.region] = found.resampled_from
+            reason = f"mask was resampled from its own grid ({found.resampled_from})"
+            problems.append(Problem("warning", reason, "look at it on the quality page", line=at, **one.case))
         return found.mask.to_canonical(grid.orientation)
 
     drawn = read(line, row)
@@ -125,11 +132,7 @@ def carried(
             )
         )
     organ = None if drawn.organ is None else carry_along(drawn.organ, found.motion, volume).mask
-    given = {
-        region.name: carry_along(region.mask, found.motion, volume).mask
-        for region in drawn.regions[1:]
-        if region.is_given
-    }
+    given = {name: carry_along(mask, found.motion, volume).mask for name, mask in drawn.given.items()}
     regions, failed = _regions(found.mask, organ, volume, given, study, case)
     mask = DrawnMask(drawn.lesion, drawn.reader, regions, organ, drawn.resampled_from, phase, found.motion)
     return mask, [*problems, *failed]
@@ -159,13 +162,19 @@ def agreed(
             )
             continue
         drawn = [own[reader] for reader in study.readers.drawing]
+        # A region drawn by hand is agreed on like the tumour, where all readers drew it.
+        by_hand = [name for name in study.regions if all(name in one.given for one in drawn)]
         try:
             mask = consensus([one.tumour for one in drawn], rule.method, rule.threshold)
+            given = {
+                name: consensus([one.given[name] for one in drawn], rule.method, rule.threshold)
+                for name in by_hand
+            }
         except CaseError as error:
             problems.append(Problem.of(error, **place))
             continue
         organ = next((one.organ for one in drawn if one.organ is not None), None)
-        regions, failed = _regions(mask, organ, volume, {}, study, place)
+        regions, failed = _regions(mask, organ, volume, given, study, place)
         made.append(DrawnMask(lesion, rule.name, regions, organ, {}))
         problems.extend(failed)
     return made, problems

@@ -129,7 +129,8 @@ class Conversion:
                 "lesion": drawn.lesion,
                 "reader": drawn.reader,
                 **beside,
-                "resampled_from": drawn.resampled_from.get(region.name) or drawn.resampled_from.get(DRAWN),
+                # What is derived is as good as what it is derived from.
+                "resampled_from": drawn.resampled_from.get(region.name if region.is_given else DRAWN),
                 "ingested_at": self._time,
             }
 

@@ -335,6 +335,20 @@ def test_a_consensus_stands_beside_the_readers(folder: Folder, method: str) -> N
     assert agreed.carried_from is None
 
 
+def test_regions_drawn_by_hand_are_agreed_on_too(folder: Folder) -> None:
+    """Margins one voxel apart; one that a reader has not drawn is left to the definition."""
+    rows = _three(folder)
+    for row in tuple(rows):
+        rows.append({**row, "region": "margin"})
+    found = case(folder, study_with({"margin": HAND}, **_readers()), *rows)
+    assert told(found) == []
+    agreed = found.masks[3]
+    assert agreed.reader == "CONS"
+    assert np.array_equal(agreed.given["margin"].array, moved())
+    lacking = case(folder, study_with({"margin": HAND}, **_readers()), *rows[:-1])
+    assert [(p.reader, p.region) for p in lacking.problems] == [("R3", "margin"), ("CONS", "margin")]
+
+
 def test_a_reader_who_is_missing_is_told_and_the_others_live(folder: Folder) -> None:
     """No consensus of some: it would be another one than that of its neighbours."""
     rows = _three(folder)
@@ -391,7 +405,9 @@ def test_a_resampled_mask_is_recorded_with_the_region_it_is_of(folder: Folder) -
     assert [p.severity for p in exact.problems] == ["error"]
     assert exact.masks == ()
     found = case(folder, study_with({"margin": HAND}, geometry="resample"), *rows)
-    assert told(found) == []
+    ((severity, reason),) = told(found)
+    assert severity == "warning"
+    assert reason.startswith("mask was resampled from its own grid (0.5 × 1.5 × 2 mm")
     (mask,) = found.masks
     assert list(mask.resampled_from) == ["intratumoral"]
     assert "0.5 × 1.5 × 2" in mask.resampled_from["intratumoral"]
