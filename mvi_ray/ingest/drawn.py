@@ -16,7 +16,7 @@ from mvi_ray.study import DRAWN
 from mvi_ray.volume import Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from mvi_ray.ingest.manifest import ManifestRow
@@ -76,6 +76,8 @@ def read_drawn(
         CaseError: the mask of the tumour cannot be used.
     """
     line, row = rows[0]
+    if not row.is_tumour:
+        raise MaskError(f"the region {row.region} stands without the drawn tumour; add its line")
     problems: list[Problem] = []
     resampled: dict[str, str] = {}
 
@@ -93,14 +95,16 @@ def read_drawn(
     if thin:
         problems.append(Problem("warning", *thin, line=line, **row.case))
     given: dict[str, Mask] = {}
+    refused: set[str] = set()
     for at, other in rows[1:]:
         try:
             given[other.region] = read(at, other)
         except CaseError as error:
+            refused.add(other.region)
             problems.append(Problem.of(error, line=at, **other.case))
     organ = _read_organ(row, folder, grid, study)
     case = {"line": line, **row.case}
-    regions, failed = _regions(drawn, organ, volume, given, study, case)
+    regions, failed = _regions(drawn, organ, volume, given, study, case, refused)
     return DrawnMask(row.lesion, row.reader, regions, organ, resampled), [*problems, *failed]
 
 
@@ -187,8 +191,9 @@ def _regions(
     given: Mapping[str, Mask],
     study: Study,
     case: _Case,
+    refused: Collection[str] = (),
 ) -> tuple[tuple[Region, ...], list[Problem]]:
-    made, failed = derive_regions(drawn, study.regions, organ, volume, given)
+    made, failed = derive_regions(drawn, study.regions, organ, volume, given, refused)
     problems = [Problem.of(error, **{**case, "region": name}) for name, error in failed.items()]
     return (Region(DRAWN, drawn, mask_facts(drawn)), *made), problems
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from mvi_ray.errors import CaseError, GeometryError
 from mvi_ray.ingest.detached import check_header
+from mvi_ray.ingest.silence import quiet
 from mvi_ray.volume import Geometry, Volume
 
 if TYPE_CHECKING:
@@ -77,28 +78,28 @@ def read_sitk(path: Path, what: str, *, layered: bool = False) -> sitk.Image:
     check_there(path, what)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    # ITK's own warnings hold the path, and go straight to stderr.
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        # ITK says of a file that it may not read that there is none.
-        path.open("rb").close()
-        check_header(path, what)
-        reader.ReadImageInformation()
-        size, components = reader.GetSize(), reader.GetNumberOfComponents()
-        if layered and any(key.startswith(_SLICER) for key in reader.GetMetaDataKeys()):
-            _check_layers(size, components, what)
-        else:
-            _check_layout(size, components, what)
-        _check_size(reader, what)
-        _check_complete(reader, path, what)
-        return reader.Execute()
+        with quiet():
+            return _read_checked(reader, path, what, layered=layered)
     except RuntimeError as error:
         raise CaseError(f"{what} file cannot be read: {_cause(error, path)}; export it anew") from None
     except OSError as error:
         raise CaseError(f"{what} file cannot be read: {error.strerror}; check its permissions") from None
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def _read_checked(reader: sitk.ImageFileReader, path: Path, what: str, *, layered: bool) -> sitk.Image:
+    # ITK says of a file that it may not read that there is none.
+    path.open("rb").close()
+    check_header(path, what)
+    reader.ReadImageInformation()
+    size, components = reader.GetSize(), reader.GetNumberOfComponents()
+    if layered and any(key.startswith(_SLICER) for key in reader.GetMetaDataKeys()):
+        _check_layers(size, components, what)
+    else:
+        _check_layout(size, components, what)
+    _check_size(reader, what)
+    _check_complete(reader, path, what)
+    return reader.Execute()
 
 
 def is_plain(path: Path) -> bool:

@@ -60,7 +60,7 @@ def read_image(path: Path, series: str | None, part: int | None, dicom: Dicom) -
 def _series_at(path: Path, key: str | None) -> tuple[Series, tuple[str, ...]]:
     """The series meant, and remarks on its surroundings."""
     from mvi_ray.ingest.dicom import read_header, scan_folder, series_of
-    from mvi_ray.ingest.dicom.silence import quiet
+    from mvi_ray.ingest.silence import quiet
 
     try:
         mode = path.stat().st_mode

@@ -267,19 +267,19 @@ def _without_tumour(groups: dict[tuple[str, str, str], Rows]) -> list[Problem]:
     """Take out regions drawn by hand whose tumour nobody has drawn."""
     problems = []
     for key, rows in groups.items():
-        drawn = {row.drawn_key for _, row in rows if row.region == DRAWN}
-        for line, row in rows:
-            if row.drawn_key not in drawn:
-                problems.append(
-                    Problem(
-                        "error",
-                        f"the region {row.region} stands without a line for the drawn tumour",
-                        "add the line of the tumour, with the same lesion and reader",
-                        line=line,
-                        **row.case,
-                    )
+        drawn = {row.drawn_key for _, row in rows if row.is_tumour and row.mask is not None}
+        alone = [(line, row) for line, row in rows if not row.is_tumour and row.drawn_key not in drawn]
+        for line, row in alone:
+            problems.append(
+                Problem(
+                    "error",
+                    f"the region {row.region} stands without a line for the drawn tumour",
+                    "add the line of the tumour, with the same lesion and reader",
+                    line=line,
+                    **row.case,
                 )
-        groups[key] = [(line, row) for line, row in rows if row.drawn_key in drawn]
+            )
+        groups[key] = [item for item in rows if item not in alone]
     for key in [key for key, rows in groups.items() if not rows]:
         del groups[key]
     return problems

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +19,7 @@ from mvi_ray.store.volumes import StoredVolume, save_volume
 from mvi_ray.study import DRAWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from mvi_ray.ingest.dicom import Scanner
@@ -69,24 +71,31 @@ class Conversion:
         self._time = time
         self._dates_key = dates_key
         self._sources = Sources(manifest.folder, study, dates_key)
-        self._stored = _Stored(store)
+        rule = study.readers.consensus
+        self._stored = _Stored(store, None if rule is None else rule.name)
 
     def run(self) -> Iterator[Converted]:
         """Cases in the order of the manifest, a few ahead of the caller."""
         workers = os.cpu_count() or 1
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[Converted]] = deque()
-            for key, rows in self._manifest.groups.items():
-                waiting.append(pool.submit(self._convert, key, rows))
-                if len(waiting) > workers:
+            try:
+                for key, rows in self._manifest.groups.items():
+                    waiting.append(pool.submit(self._convert, key, rows))
+                    if len(waiting) > workers:
+                        yield waiting.popleft().result()
+                while waiting:
                     yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            finally:
+                # Ctrl-C does not wait for what has not begun.
+                for future in waiting:
+                    future.cancel()
 
     def _convert(self, key: ImageKey, rows: Rows) -> Converted:
         donors = self._manifest.donors(key, self._study)
         source = self._sources.digest([*rows, *donors])
-        if source is not None and self._stored.holds(key, source):
+        readers = {row.drawn_key for _, row in [*rows, *donors]}
+        if source is not None and self._stored.holds(key, source, readers):
             return Converted(key, None, (), (), is_unchanged=True)
         case = read_case(rows, self._manifest.folder, self._study, donors)
         if case.volume is None:
@@ -94,6 +103,7 @@ class Conversion:
         stored = save_volume(self._root, case.volume)
         names = dict(zip(("patient_id", "session", "phase"), key, strict=True))
         failed = any(problem.severity == "error" for problem in case.problems)
+        masks = [row for drawn in case.masks for row in self._mask_rows(names, stored.digest, drawn)]
         image = {
             **names,
             "image_digest": stored.digest,
@@ -102,9 +112,9 @@ class Conversion:
             **self._scanner(case),
             # What was left out is looked at again the next time.
             "source_digest": None if failed else source,
+            "masks_digest": _digest(masks),
             "ingested_at": self._time,
         }
-        masks = [row for drawn in case.masks for row in self._mask_rows(names, stored.digest, drawn)]
         return Converted(key, image, tuple(masks), case.problems)
 
     def _scanner(self, case: ImageCase) -> dict[str, Any]:
@@ -149,34 +159,52 @@ def _facts(scanner: Scanner) -> dict[str, Any]:
 
 
 class _Stored:
-    """What earlier ingests left of each image: what it was made from, and its volumes."""
+    """What earlier ingests left of each image: what it was made from, and its masks."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, consensus: str | None) -> None:
         self._root = store.root
-        self._sources: dict[ImageKey, str | None] = {}
-        self._images: dict[ImageKey, StoredVolume] = {}
-        self._masks: dict[ImageKey, list[StoredVolume]] = {}
-        for row in store.tables["images"].read().to_pylist():
-            self._sources[_key(row)] = row["source_digest"]
-            self._images[_key(row)] = StoredVolume.of_row(row)
+        self._consensus = consensus
+        self._images = {_key(row): row for row in store.tables["images"].read().to_pylist()}
+        self._masks: dict[ImageKey, list[dict[str, Any]]] = {}
         for row in store.tables["masks"].read().to_pylist():
-            volume = StoredVolume.of_row(row, "mask_digest")
-            volumes = self._masks.setdefault(_key(row), [])
-            volumes.append(volume)
-            if row["organ_path"] is not None:
-                volumes.append(replace(volume, path=row["organ_path"], digest=row["organ_digest"]))
+            self._masks.setdefault(_key(row), []).append(row)
 
-    def holds(self, key: ImageKey, source: str) -> bool:
-        """Whether an image was made from the same, and its files are what was stored."""
-        if self._sources.get(key) != source:
+    def holds(self, key: ImageKey, source: str, drawn: Collection[tuple[str, str]]) -> bool:
+        """Whether an image was made from the same, with all its masks, and the files are what was stored.
+
+        Args:
+            key: of the image.
+            source: digest of what it would be made from.
+            drawn: lesions and readers of this manifest; other masks are of another one.
+        """
+        image = self._images.get(key)
+        masks = [
+            row
+            for row in self._masks.get(key, ())
+            if (row["lesion"], row["reader"]) in drawn or row["reader"] == self._consensus
+        ]
+        if image is None or image["source_digest"] != source or image["masks_digest"] != _digest(masks):
             return False
         try:
-            self._images[key].load_image(self._root)
-            for mask in set(self._masks.get(key, ())):
-                mask.load_mask(self._root)
-        except MviError:
+            StoredVolume.of_row(image).load_image(self._root)
+            for volume in {one for row in masks for one in _volumes(row)}:
+                volume.load_mask(self._root)
+        except (MviError, TypeError):  # a row of another program may lack its grid
             return False
         return True
+
+
+def _volumes(row: Mapping[str, Any]) -> Iterator[StoredVolume]:
+    volume = StoredVolume.of_row(row, "mask_digest")
+    yield volume
+    if row["organ_path"] is not None:
+        yield replace(volume, path=row["organ_path"], digest=row["organ_digest"])
+
+
+def _digest(masks: Iterable[Mapping[str, Any]]) -> str:
+    names = ("lesion", "region", "reader", "input_digest")
+    content = sorted([row[name] for name in names] for row in masks)
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _key(row: Mapping[str, Any]) -> ImageKey:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mvi_ray.errors import UsageError
 from mvi_ray.ingest.clinical import read_clinical
 from mvi_ray.ingest.manifest import read_manifest
+from mvi_ray.ingest.problem import Problem
 from mvi_ray.project.clinical import Missing, missing_values, store_clinical
 from mvi_ray.project.conversion import Conversion
 from mvi_ray.project.diameters import check_diameters
@@ -17,12 +18,11 @@ from mvi_ray.project.remarks import orphans, unmatched, with_store
 from mvi_ray.store.tables import now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from mvi_ray.ingest.manifest import Manifest
-    from mvi_ray.ingest.problem import Problem
     from mvi_ray.ingest.pseudonym import Identify
     from mvi_ray.project.conversion import ImageKey
     from mvi_ray.project.project import Project
@@ -156,6 +156,8 @@ def _store_images(
         row.patient_id: row.centre for rows in manifest.groups.values() for _, row in rows if row.centre
     }
     inputs = _inputs(project.store)
+    made_before = _made_masks(project)
+    redrawn: set[ImageKey] = set()
     conversion = Conversion(project.store, project.study, manifest, time, dates_key)
     unchanged: set[ImageKey] = set()
     for number, made in enumerate(conversion.run(), start=1):
@@ -169,20 +171,59 @@ def _store_images(
             counts.patients.add(made.key[0])
             counts.images += 1
             counts.masks += len(made.masks)
-            counts.replaced += sum(
-                inputs.get(_voi(row), row["input_digest"]) != row["input_digest"] for row in made.masks
-            )
+            replaced = [r for r in made.masks if inputs.get(_voi(r), r["input_digest"]) != r["input_digest"]]
+            counts.replaced += len(replaced)
+            if replaced:
+                redrawn.add(made.key)
+            # A consensus or a carried mask that is not made again is of masks that are no more.
+            for voi in made_before.get(made.key, set()) - {_voi(row) for row in made.masks}:
+                project.store.tables["masks"].delete(dict(zip(_VOI, voi, strict=True)))
         if len(images) >= _COMMIT_EVERY:
             _commit(project, images, masks, centres, time)
         progress("ingest", number, total, f"{number} of {total} images")
     _commit(project, images, masks, centres, time)
     _add_patients(project, {key[0] for key in unchanged}, centres, time)
     counts.unchanged = len(unchanged)
-    counts.problems.extend(orphans(project.store, counts.patients))
+    counts.problems.extend(_drop_carried(project, redrawn, made_before, manifest))
+    counts.problems.extend(orphans(project.store, counts.patients | {key[0] for key in unchanged}))
     counts.problems = with_store(project.store, counts.problems)
     patients = {key[0] for key in manifest.groups}
     patients.update(p.patient_id for p in manifest.problems if p.patient_id is not None)
     record_problems(project.store.tables["quarantine"], counts.problems, patients)
+
+
+def _made_masks(project: Project) -> dict[ImageKey, set[tuple[str, ...]]]:
+    """Stored masks that are no files: of the consensus, and carried from another phase."""
+    rule = project.study.readers.consensus
+    found: dict[ImageKey, set[tuple[str, ...]]] = {}
+    for row in project.store.tables["masks"].read([*_VOI, "carried_from"]).to_pylist():
+        if row["carried_from"] is not None or (rule is not None and row["reader"] == rule.name):
+            key = (row["patient_id"], row["session"], row["phase"])
+            found.setdefault(key, set()).add(_voi(row))
+    return found
+
+
+def _drop_carried(
+    project: Project,
+    redrawn: set[ImageKey],
+    made_before: dict[ImageKey, set[tuple[str, ...]]],
+    manifest: Manifest,
+) -> Iterator[Problem]:
+    """Masks carried from a phase whose mask is another now, where this manifest does not make them."""
+    for patient, session, source in sorted(redrawn):
+        for phase, rule in project.study.masks.items():
+            key = (patient, session, phase)
+            if rule.source != source or key in manifest.groups:
+                continue
+            for voi in sorted(made_before.get(key, ())):
+                place: dict[str, Any] = dict(zip(_VOI, voi, strict=True))
+                project.store.tables["masks"].delete(place)
+                yield Problem(
+                    "error",
+                    f"the mask was carried from {source}, which has another one now",
+                    "ingest this phase again, with a blank mask",
+                    **place,
+                )
 
 
 _VOI = ("patient_id", "session", "phase", "lesion", "region", "reader")

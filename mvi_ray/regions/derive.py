@@ -85,6 +85,7 @@ def derive_regions(
     organ: Mask | None = None,
     image: Volume | None = None,
     given: Mapping[str, Mask] | None = None,
+    refused: Collection[str] = (),
 ) -> tuple[list[Region], dict[str, CaseError]]:
     """Make the regions of one drawn mask.
 
@@ -95,6 +96,8 @@ def derive_regions(
         image: intensities on the same grid, for definitions with a threshold.
         given: regions that are files of their own in this case, on the same grid: they are taken
             as they are, whatever the definition says.
+        refused: regions whose own file could not be used: nothing else takes their place, and nothing
+            is made from them; the caller tells why.
 
     Returns:
         The regions in the order of the definitions, and the error of each that could not be
@@ -112,6 +115,8 @@ def derive_regions(
         if name not in definitions
     }
     for name in derivation_order(definitions):
+        if name in refused:
+            continue
         try:
             if name in given:
                 masks[name] = _on_grid(given[name], drawn)

@@ -116,6 +116,7 @@ IMAGES = TableSpec(
         "flip_angle_deg": (_REAL, "flip angle"),
         "acquired_on": (pa.date32(), "day of acquisition, moved by a secret number; NULL when dropped"),
         "source_digest": (_TEXT, "SHA-256 of the files and settings; NULL when something was left out"),
+        "masks_digest": (_TEXT, "SHA-256 of the masks made with it: others mean that it is read again"),
         "ingested_at": (_TIME, "when the image was stored (UTC)"),
     },
     tuple(_IMAGE_KEY),

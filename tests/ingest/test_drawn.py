@@ -387,6 +387,18 @@ def test_carried_masks_may_agree(folder: Folder) -> None:
     assert np.array_equal(found.masks[3].tumour.array, moved(-1))
 
 
+def test_a_region_whose_file_is_refused_is_not_made_by_its_definition(folder: Folder) -> None:
+    """Else the ring would be stored under the name of what was drawn."""
+    folder.image()
+    folder.write("m.nii.gz", moved())
+    folder.write("empty.nii.gz", np.zeros_like(moved()))
+    rows = [{"mask": "m.nii.gz"}, {"mask": "empty.nii.gz", "region": "peritumoral"}]
+    both = Combination(kind="union", of=("intratumoral", "peritumoral"))
+    found = case(folder, study_with({"peritumoral": RING, "both": both}), *rows)
+    assert [(p.region, p.severity) for p in found.problems] == [("peritumoral", "error"), ("both", "error")]
+    assert [region.name for region in found.masks[0].regions] == ["intratumoral"]
+
+
 # Resampled masks ----------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from mvi_ray.errors import CaseError
 from mvi_ray.ingest.dicom.elements import load
+from mvi_ray.ingest.silence import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,10 +139,8 @@ def _by_gdcm(
         raise CaseError(
             f"there are {len(packed)} frames, the header says {instance.frames}; export the series anew"
         )
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        with TemporaryDirectory() as folder:
+        with quiet(), TemporaryDirectory() as folder:
             path = Path(folder) / "frame.dcm"
             for frame in frames:
                 _check_codestream(packed[frame], pixels)
@@ -150,8 +149,6 @@ def _by_gdcm(
                 yield array.reshape(pixels.rows, pixels.columns)
     except (RuntimeError, ValueError):
         raise CaseError("compressed pixel data are damaged; copy the series anew") from None
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
 def _write_bare(path: Path, packed: bytes, syntax: str, pixels: Pixels) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 
 from mvi_ray.errors import CaseError, GeometryError
 from mvi_ray.ingest.dicom.pixels import stored_values
-from mvi_ray.ingest.dicom.silence import quiet
 from mvi_ray.ingest.dicom.stack import stack_of
 from mvi_ray.ingest.dicom.suv import suv_factor
+from mvi_ray.ingest.silence import quiet
 from mvi_ray.volume import Volume
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from mvi_ray.errors import CaseError
 from mvi_ray.ingest.dicom.headers import Header, read_header
 from mvi_ray.ingest.dicom.series import Series, series_of
-from mvi_ray.ingest.dicom.silence import quiet
 from mvi_ray.ingest.problem import Problem
+from mvi_ray.ingest.silence import quiet
 
 if TYPE_CHECKING:
     import os

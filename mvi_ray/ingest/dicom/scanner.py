@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mvi_ray.ingest.dicom.elements import as_day, load
-from mvi_ray.ingest.dicom.silence import quiet
+from mvi_ray.ingest.silence import quiet
 
 if TYPE_CHECKING:
     from datetime import date

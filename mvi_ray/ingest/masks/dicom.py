@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import CaseError
-from mvi_ray.ingest.dicom.silence import quiet
 from mvi_ray.ingest.files import check_there, endings
+from mvi_ray.ingest.silence import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from mvi_ray.errors import CaseError
 from mvi_ray.ingest.dicom.elements import load
 from mvi_ray.ingest.dicom.places import axes_of
-from mvi_ray.ingest.dicom.silence import quiet
 from mvi_ray.ingest.problem import Problem
 from mvi_ray.ingest.proposal.files import drawn_of
 from mvi_ray.ingest.proposal.row import Drawn
+from mvi_ray.ingest.silence import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

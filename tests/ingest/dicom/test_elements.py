@@ -16,7 +16,7 @@ from pydicom.tag import Tag
 from mvi_ray.errors import CaseError
 from mvi_ray.ingest.dicom import elements, read_header
 from mvi_ray.ingest.dicom.elements import Elements, as_day, as_seconds
-from mvi_ray.ingest.dicom.silence import quiet
+from mvi_ray.ingest.silence import quiet
 from tests.ingest.dicom.writing import noise, save, write_series
 
 if TYPE_CHECKING:

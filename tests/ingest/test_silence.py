@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mvi_ray.ingest.dicom.silence import quiet
+from mvi_ray.ingest.silence import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def test_nothing_reaches_the_terminal_without_any_handler(run_python: Callable[.
     """Python prints warnings of a logger without handlers to stderr."""
     done = run_python(
         "import logging\n"
-        "from mvi_ray.ingest.dicom.silence import quiet\n"
+        "from mvi_ray.ingest.silence import quiet\n"
         f"for name in {LOGGERS}:\n"
         "    with quiet():\n"
         "        logging.getLogger(name).error('MUELLER')\n"

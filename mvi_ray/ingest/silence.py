@@ -1,8 +1,9 @@
-"""What the parsers of DICOM say while they read: it quotes headers, so nobody may hear it."""
+"""What readers of files say while they read: it quotes headers and paths, so nobody may hear it."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import warnings
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ class _Quiet:
         self._readers = 0
         self._warnings = warnings.catch_warnings()
         self._propagate: list[bool] = []
+        self._itk_shown: bool | None = None
 
     def enter(self) -> None:
         with self._lock:
@@ -44,6 +46,11 @@ class _Quiet:
                     logger.addFilter(_drop)
                     logger.addHandler(_NOWHERE)
                     logger.propagate = False
+            itk = sys.modules.get("SimpleITK")
+            # Whoever reads with it has loaded it; header readers need not.
+            if itk is not None and self._itk_shown is None:
+                self._itk_shown = itk.ProcessObject.GetGlobalWarningDisplay()
+                itk.ProcessObject.SetGlobalWarningDisplay(False)
 
     def leave(self) -> None:
         with self._lock:
@@ -54,6 +61,9 @@ class _Quiet:
                     logger.removeFilter(_drop)
                     logger.removeHandler(_NOWHERE)
                     logger.propagate = propagate
+                if self._itk_shown is not None:
+                    sys.modules["SimpleITK"].ProcessObject.SetGlobalWarningDisplay(self._itk_shown)
+                    self._itk_shown = None
 
 
 _QUIET = _Quiet()
@@ -61,7 +71,7 @@ _QUIET = _Quiet()
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep remarks of pydicom and highdicom out of warnings and logs; any number of threads at once."""
+    """Keep remarks of pydicom, highdicom and ITK out of warnings and logs; any number of threads at once."""
     _QUIET.enter()
     try:
         yield
