@@ -160,28 +160,33 @@ def _store_images(
     redrawn: set[ImageKey] = set()
     conversion = Conversion(project.store, project.study, manifest, time, dates_key)
     unchanged: set[ImageKey] = set()
-    for number, made in enumerate(conversion.run(), start=1):
-        counts.problems.extend(made.problems)
-        _drop_replaced(project, made.problems)
-        if made.is_unchanged:
-            unchanged.add(made.key)
-        if made.image is not None:
-            images.append(made.image)
-            masks.extend(made.masks)
-            counts.patients.add(made.key[0])
-            counts.images += 1
-            counts.masks += len(made.masks)
-            replaced = [r for r in made.masks if inputs.get(_voi(r), r["input_digest"]) != r["input_digest"]]
-            counts.replaced += len(replaced)
-            if replaced:
-                redrawn.add(made.key)
-            # A consensus or a carried mask that is not made again is of masks that are no more.
-            for voi in made_before.get(made.key, set()) - {_voi(row) for row in made.masks}:
-                project.store.tables["masks"].delete(dict(zip(_VOI, voi, strict=True)))
-        if len(images) >= _COMMIT_EVERY:
-            _commit(project, images, masks, centres, time)
-        progress("ingest", number, total, f"{number} of {total} images")
-    _commit(project, images, masks, centres, time)
+    try:
+        for number, made in enumerate(conversion.run(), start=1):
+            counts.problems.extend(made.problems)
+            _drop_replaced(project, made.problems)
+            if made.is_unchanged:
+                unchanged.add(made.key)
+            if made.image is not None:
+                images.append(made.image)
+                masks.extend(made.masks)
+                counts.patients.add(made.key[0])
+                counts.images += 1
+                counts.masks += len(made.masks)
+                replaced = [
+                    r for r in made.masks if inputs.get(_voi(r), r["input_digest"]) != r["input_digest"]
+                ]
+                counts.replaced += len(replaced)
+                if replaced:
+                    redrawn.add(made.key)
+                # A consensus or a carried mask that is not made again is of masks that are no more.
+                for voi in made_before.get(made.key, set()) - {_voi(row) for row in made.masks}:
+                    project.store.tables["masks"].delete(dict(zip(_VOI, voi, strict=True)))
+            if len(images) >= _COMMIT_EVERY:
+                _commit(project, images, masks, centres, time)
+            progress("ingest", number, total, f"{number} of {total} images")
+    finally:
+        # Also when Ctrl-C ends it: what was finished is kept.
+        _commit(project, images, masks, centres, time)
     _add_patients(project, {key[0] for key in unchanged}, centres, time)
     counts.unchanged = len(unchanged)
     counts.problems.extend(_drop_carried(project, redrawn, made_before, manifest))

@@ -195,3 +195,90 @@ def test_a_mask_that_serves_another_phase_is_watched_there_too(tiny: TinyProject
     query = "SELECT phase, carried_from FROM masks WHERE region = 'intratumoral' ORDER BY ALL"
     assert _rows(tiny, query) == [("AP", None), ("PP", "AP")]
     assert len(_rows(tiny, "SELECT DISTINCT volume_mm3 FROM masks WHERE region = 'intratumoral'")) == 1
+
+
+def test_an_image_whose_masks_are_gone_is_read_again(stored: TinyProject, again: Any) -> None:
+    """`mvi store check --repair` takes rows out that cannot be mended, and says to ingest again."""
+    query = "SELECT * EXCLUDE (ingested_at) FROM masks ORDER BY ALL"
+    before = _rows(stored, query)
+    stored.open().store.tables["masks"].delete({"patient_id": "P2"})
+    summary, read = again()
+    assert (_counts(summary), read) == ((1, 2, 2, 0, 0), [("P2", "AP")])
+    assert _rows(stored, query) == before
+
+
+CARRY = "masks: {PP: {from: AP}}\n"
+
+
+def _lines(*cells: str) -> str:
+    return "\n".join(["patient_id,phase,image,mask,reader,region", *cells]) + "\n"
+
+
+def _ap(mask: str = "P1-AP-mask-R1.nii.gz", reader: str = "R1") -> str:
+    return f"P1,AP,P1-AP-image.nii.gz,{mask},{reader},"
+
+
+def test_a_region_drawn_by_hand_is_never_taken_for_the_tumour(tiny: TinyProject) -> None:
+    """PP takes the tumour of AP, and has a file of a region only: its line has no drawn tumour."""
+    tiny.write_study(more=CARRY)
+    for phase in ("AP", "PP"):
+        tiny.write_case("P1", phase)
+    tiny.manifest.write_text(
+        _lines(
+            _ap(),
+            "P1,PP,P1-PP-image.nii.gz,,R1,",
+            "P1,PP,P1-PP-image.nii.gz,P1-PP-mask-R1.nii.gz,R1,peritumoral",
+        )
+    )
+    summary = tiny.open().ingest(tiny.manifest)
+    (problem,) = [p for p in summary.problems if p.severity == "error"]
+    assert (problem.line, problem.region) == (4, "peritumoral")
+    found = _rows(tiny, "SELECT phase, region, carried_from FROM masks ORDER BY ALL")
+    assert found == [
+        ("AP", "intratumoral", None),
+        ("AP", "peritumoral", None),
+        ("PP", "intratumoral", "AP"),
+        ("PP", "peritumoral", "AP"),
+    ]
+
+
+def test_a_carried_mask_goes_with_the_mask_it_was_carried_from(tiny: TinyProject) -> None:
+    """AP is drawn anew and ingested alone: PP must not go on with the old tumour."""
+    tiny.write_study(more=CARRY)
+    for phase in ("AP", "PP"):
+        tiny.write_case("P1", phase)
+    tiny.manifest.write_text(_lines(_ap(), "P1,PP,P1-PP-image.nii.gz,,R1,"))
+    assert tiny.open().ingest(tiny.manifest).left_out == 0
+    tiny.write_case("P1", "AP", radius=2.6)
+    alone = tiny.data / "alone.csv"
+    alone.write_text(_lines(_ap()))
+    summary = tiny.open().ingest(alone)
+    assert {(p.phase, p.region) for p in summary.problems if p.severity == "error"} == {
+        ("PP", "intratumoral"),
+        ("PP", "peritumoral"),
+    }
+    assert _rows(tiny, "SELECT count(*) FROM masks WHERE phase = 'PP'") == [(0,)]
+    assert tiny.open().ingest(tiny.manifest).left_out == 0
+    assert _rows(tiny, "SELECT count(*) FROM masks WHERE phase = 'PP'") == [(2,)]
+
+
+def test_a_consensus_goes_with_the_readers_it_was_of(tiny: TinyProject) -> None:
+    """One of two readers draws anew and is ingested alone: there is no consensus until both come."""
+    tiny.write_study()
+    study = tiny.folder / "study.yaml"
+    old = "readers: {model: R1, compare: [R2]}"
+    text = study.read_text(encoding="utf-8")
+    assert old in text
+    new = "readers: {model: R1, compare: [R2], consensus: {method: majority}}"
+    study.write_text(text.replace(old, new), encoding="utf-8")
+    for reader in ("R1", "R2"):
+        tiny.write_case("P1", "AP", reader=reader)
+    tiny.manifest.write_text(_lines(_ap(), _ap("P1-AP-mask-R2.nii.gz", "R2")))
+    tiny.open().ingest(tiny.manifest)
+    query = "SELECT DISTINCT reader FROM masks ORDER BY ALL"
+    assert _rows(tiny, query) == [("CONS",), ("R1",), ("R2",)]
+    tiny.write_case("P1", "AP", radius=2.6)
+    alone = tiny.data / "alone.csv"
+    alone.write_text(_lines(_ap()))
+    tiny.open().ingest(alone)
+    assert _rows(tiny, query) == [("R1",), ("R2",)]

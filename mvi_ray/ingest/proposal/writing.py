@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,8 @@ def check_target(target: Path, *, force: bool) -> None:
     """Check that a manifest may be written there.
 
     Raises:
-        UsageError: a file is there already, the folder is not, or it belongs to a store.
+        UsageError: a file is there already, or one that is no manifest; the folder is not, or it
+            belongs to a store.
     """
     if target.exists() and not force:
         raise UsageError(
@@ -41,9 +43,23 @@ def check_target(target: Path, *, force: bool) -> None:
         )
     if target.is_dir() or not target.resolve().parent.is_dir():
         raise UsageError(f"{target.name} cannot be written there; name a file in a folder that exists")
+    if target.exists() and not _is_manifest(target):
+        raise UsageError(
+            f"{target.name} is no manifest, and --force replaces nothing else; name another file"
+        )
     for folder in target.resolve().parents:
         if (folder / "tables").is_dir() and (folder / "mvi.duckdb").exists():
             raise UsageError("a store holds its own files only; name another folder with --output")
+
+
+def _is_manifest(path: Path) -> bool:
+    """Whether a file begins as a manifest does: a key, a crosswalk or an image cannot be made again."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1000).decode("utf-8-sig", "replace").partition("\n")[0]
+    except OSError:
+        return False
+    return all(name in re.split(r"[,;\t\r\"]", head) for name in _ALWAYS)
 
 
 def write_manifest(rows: Sequence[ProposedRow], target: Path, *, force: bool = False) -> None:

@@ -9,7 +9,7 @@ import pytest
 from mvi_ray.errors import UsageError
 from mvi_ray.ingest.manifest import read_manifest
 from mvi_ray.ingest.proposal.row import Drawn, ProposedRow
-from mvi_ray.ingest.proposal.writing import write_manifest
+from mvi_ray.ingest.proposal.writing import check_target, write_manifest
 from tests.ingest.proposal.making import make_study
 
 if TYPE_CHECKING:
@@ -73,10 +73,11 @@ def test_row_that_waits_is_named_when_it_is_ingested(tmp_path: Path) -> None:
 def test_manifest_is_not_replaced_without_force(tmp_path: Path) -> None:
     """It may hold an hour of corrections."""
     path = tmp_path / "manifest.csv"
-    path.write_text("mine")
+    mine = "patient_id,phase,image,mask\nmine,AP,a.nii,b.nii\n"
+    path.write_text(mine)
     with pytest.raises(UsageError, match=r"manifest\.csv is there already; name another with --output"):
         write_manifest([], path)
-    assert path.read_text() == "mine"
+    assert path.read_text() == mine
     write_manifest([], path, force=True)
     assert path.read_text() == "patient_id,phase,image,mask\n"
     assert [file.name for file in tmp_path.iterdir()] == ["manifest.csv"]
@@ -107,3 +108,13 @@ def test_place_that_cannot_be_is_refused(tmp_path: Path) -> None:
             write_manifest([], place)
     with pytest.raises(UsageError, match="name a file in a folder that exists"):
         write_manifest([], tmp_path / "store", force=True)
+
+
+@pytest.mark.parametrize("text", ["0f" * 32, "identifier,patient_id\na,P1\n", "schema_version: 1\n", ""])
+def test_force_replaces_nothing_but_a_manifest(tmp_path: Path, text: str) -> None:
+    """A key, a crosswalk or a study file named by mistake cannot be made again."""
+    path = tmp_path / "k"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="k is no manifest, and --force replaces nothing else"):
+        check_target(path, force=True)
+    assert path.read_text() == text
