@@ -174,7 +174,7 @@ def test_the_ring_of_a_liver_tumour_ends_at_the_livers_edge(real_data: Path, tmp
         encoding="utf-8",
     )
     folder = project(tmp_path / "liver", "AP", f"{_RING}, free: {{kind: ring, outer_mm: 10, clip: none}}")
-    assert "Ingested 1 images and 3 masks" in ingest(folder, manifest)
+    assert "Ingested 1 image and 3 masks" in ingest(folder, manifest)
     rows = masks(folder)
     # The file's own axes, so that its labels can be laid over the ring.
     ring, free = (
