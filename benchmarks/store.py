@@ -105,7 +105,10 @@ def make_store(folder: Path, patients: int) -> Project:
     from mvi_ray.store.tables import now
 
     if (folder / "done").exists():
-        return Project(folder)
+        project = Project(folder)
+        # Its catalog may be of an earlier version of the program.
+        project.refresh()
+        return project
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "study.yaml").write_text(STUDY, encoding="utf-8")
     project = Project(folder)
