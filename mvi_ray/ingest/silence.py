@@ -46,9 +46,11 @@ class _Quiet:
                     logger.addFilter(_drop)
                     logger.addHandler(_NOWHERE)
                     logger.propagate = False
-            itk = sys.modules.get("SimpleITK")
             # Whoever reads with it has loaded it; header readers need not.
-            if itk is not None and self._itk_shown is None:
+            if "SimpleITK" in sys.modules and self._itk_shown is None:
+                # The statement waits where another thread is still loading it.
+                import SimpleITK as itk
+
                 self._itk_shown = itk.ProcessObject.GetGlobalWarningDisplay()
                 itk.ProcessObject.SetGlobalWarningDisplay(False)
 

@@ -14,6 +14,7 @@ from mvi_ray.ingest.silence import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 LOGGERS = ("pydicom", "pydicom.pixels.utils", "highdicom", "highdicom.seg.sop")
 
@@ -56,6 +57,31 @@ def test_nothing_reaches_the_terminal_without_any_handler(run_python: Callable[.
         "logging.getLogger('highdicom').error('heard')\n"
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "heard\n")
+
+
+def test_a_reader_waits_while_another_thread_loads_simpleitk(
+    run_python: Callable[..., object], tmp_path: Path
+) -> None:
+    """A pool's first threads: one is inside the import when the next begins to read."""
+    (tmp_path / "SimpleITK.py").write_text(
+        "import time\n"
+        "time.sleep(0.5)\n"
+        "class ProcessObject:\n"
+        "    GetGlobalWarningDisplay = staticmethod(lambda: True)\n"
+        "    SetGlobalWarningDisplay = staticmethod(lambda shown: print('shown', shown))\n"
+    )
+    done = run_python(
+        "import sys, threading, time\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from mvi_ray.ingest.silence import quiet\n"
+        "loading = threading.Thread(target=__import__, args=('SimpleITK',))\n"
+        "loading.start()\n"
+        "while 'SimpleITK' not in sys.modules:\n"
+        "    time.sleep(0.001)\n"
+        "with quiet():\n"
+        "    print('read')\n"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "shown False\nread\nshown True\n", "")
 
 
 def test_silence_is_taken_back_after_an_error() -> None:
