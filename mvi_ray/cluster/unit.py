@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback as tracebacks
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mvi_ray.errors import MviError
 
@@ -24,7 +24,8 @@ class Voi:
         input_digest: SHA-256 of image and mask.
         mask: where the mask lies.
         feature_sets: image type (None for DLR) to feature set, of the rows to compute.
-        cost: predicted work, in resampled voxels × rows.
+        cost: predicted seconds of one core.
+        memory_bytes: predicted most memory of its worker.
     """
 
     key: tuple[tuple[str, str], ...]
@@ -32,6 +33,7 @@ class Voi:
     mask: StoredVolume
     feature_sets: Mapping[str | None, str]
     cost: float
+    memory_bytes: int = 0
 
     @property
     def name(self) -> str:
@@ -44,14 +46,14 @@ class Unit:
     """One image, one family, all of its VOIs that are still missing.
 
     Args:
-        family: CR or DLR.
+        family: its name in the study: CR, DLR, or that of a variant.
         store: folder of the store.
         image: where the image lies.
         vois: what to compute.
         attempts: how often it was tried before.
     """
 
-    family: Literal["CR", "DLR"]
+    family: str
     store: Path
     image: StoredVolume
     vois: tuple[Voi, ...]
@@ -59,8 +61,13 @@ class Unit:
 
     @property
     def cost(self) -> float:
-        """Predicted work of all VOIs."""
+        """Predicted seconds of one core for all VOIs."""
         return sum(voi.cost for voi in self.vois)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Predicted most memory of its worker: VOIs are computed one after the other."""
+        return max(voi.memory_bytes for voi in self.vois)
 
     @property
     def phase(self) -> str:
@@ -85,6 +92,8 @@ class Failure:
         error: class of the error.
         traceback: where it was raised; empty when the worker died.
         attempts: how often it was tried.
+        duration_s: seconds of the last attempt, as far as they are known.
+        memory_bytes: most memory that the worker had used by then.
     """
 
     reason: str
@@ -92,6 +101,8 @@ class Failure:
     error: str
     traceback: str = ""
     attempts: int = 1
+    duration_s: float | None = None
+    memory_bytes: int | None = None
 
     @classmethod
     def of(cls, error: Exception, attempts: int = 1) -> Self:

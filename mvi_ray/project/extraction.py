@@ -302,6 +302,8 @@ class _Committer:
                 "error": failure.error,
                 "traceback": failure.traceback,
                 "attempts": failure.attempts,
+                "duration_s": failure.duration_s,
+                "memory_bytes": failure.memory_bytes,
                 "run_id": self._run,
                 "failed_at": now(),
             }

@@ -213,6 +213,8 @@ QUARANTINE = TableSpec(
         "error": (_TEXT, "class of the error"),
         "traceback": (_TEXT, "where it was raised"),
         "attempts": (_WHOLE, "how often it was tried"),
+        "duration_s": (_REAL, "seconds of the last attempt; NULL at ingest"),
+        "memory_bytes": (_WHOLE, "most memory of the worker by then; NULL where it is not known"),
         "run_id": (_TEXT, "the extraction that met it; NULL at ingest"),
         "failed_at": (_TIME, "when it failed (UTC)"),
     },
