@@ -83,7 +83,7 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Compute every feature that is missing. Stop it at any time: the next call goes on."""
-    with progress(hide=as_json) as show:
+    with progress(as_json=as_json) as show:
         summary = project().extract(
             families=family,
             cpus=cpus,
@@ -155,7 +155,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Fit and judge the study's models; write tables, figures and a page."""
-    with progress(hide=as_json) as show:
+    with progress(as_json=as_json) as show:
         summary = project().train(jobs=jobs, progress=show)
     console.trained(summary, as_json=as_json)
     exit_with(summary.left_out)

@@ -97,7 +97,7 @@ def ingest(  # noqa: PLR0913 - one parameter for each option
     if source is None:
         _ingest(manifest, clinical, identify, key, pictures=not no_pictures, as_json=as_json)
         return
-    with progress(hide=as_json) as show:
+    with progress(as_json=as_json) as show:
         found = project().propose(
             source, None if dry_run else output, identify=identify, force=force, progress=show
         )
@@ -209,7 +209,7 @@ def _ingest(
 
     dates_key = None if key is None else read_key(key)
     opened = project()
-    with progress(hide=as_json) as show:
+    with progress(as_json=as_json) as show:
         summary = opened.ingest(manifest, clinical, identify=identify, dates_key=dates_key, progress=show)
         page = opened.quality_page(progress=show) if pictures and manifest is not None else None
     if as_json and proposal is not None:

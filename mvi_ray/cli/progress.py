@@ -1,9 +1,11 @@
-"""How far long work has come: a bar on a terminal, lines in a log."""
+"""How far long work has come: a bar on a terminal, lines in a log, events for a program."""
 
 from __future__ import annotations
 
+import json
 import math
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ import typer
 from mvi_ray.cli.streams import err, error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mvi_ray.project.progress import Progress
 
@@ -20,10 +22,14 @@ _STOPPED = "stopped; what was finished is kept, and the same command goes on fro
 
 
 @contextmanager
-def progress(*, hide: bool = False) -> Iterator[Progress]:
-    """A bar with time left on a terminal, else a line of text now and then; Ctrl-C ends in peace."""
+def progress(*, as_json: bool = False) -> Iterator[Progress]:
+    """Show progress on standard error; Ctrl-C ends in peace.
+
+    Args:
+        as_json: an event on each line, as a JSON object, instead of a bar or text.
+    """
     try:
-        with _shown(hide=hide) as show:
+        with _shown(as_json=as_json) as show:
             yield show
     except KeyboardInterrupt:
         # Caught here, since Typer ends the process on it without a word.
@@ -32,11 +38,14 @@ def progress(*, hide: bool = False) -> Iterator[Progress]:
 
 
 @contextmanager
-def _shown(*, hide: bool) -> Iterator[Progress]:
-    if hide or not sys.stderr.isatty():
-        yield _Lines(hide)
+def _shown(*, as_json: bool) -> Iterator[Progress]:
+    if as_json:
+        yield _Events()
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
         TextColumn("{task.description:<12}"),
@@ -44,51 +53,120 @@ def _shown(*, hide: bool) -> Iterator[Progress]:
         TextColumn("{task.percentage:>3.0f} %"),
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
     )
     with Progress(*columns, console=err()) as bars:
         tasks: dict[str, Any] = {}
+        clock = _Clock()
 
-        def show(task: str, done: float, total: float, note: str = "") -> None:
+        def show(
+            task: str,
+            done: float,
+            total: float,
+            note: str = "",
+            *,
+            left_s: float | None = None,
+            counts: Mapping[str, float] | None = None,  # noqa: ARG001 - the note says them
+        ) -> None:
+            left = clock.left(task, done, total, left_s)
+            shown = "" if left is None else f"{duration(left)} left"
             if task not in tasks:
-                tasks[task] = bars.add_task(task, total=total, note=note)
-            bars.update(tasks[task], completed=done, total=total, note=note)
+                tasks[task] = bars.add_task(task, total=total, note=note, left=shown)
+            bars.update(tasks[task], completed=done, total=total, note=note, left=shown)
 
         yield show
 
 
-class _Lines:
-    """Progress for logs: the start, the end, and a line now and then between them.
+class _Clock:
+    """Time left of each task: what the work says, else from the share that is behind."""
 
-    Args:
-        hide: print nothing.
-    """
+    # Before this a rate says nothing.
+    _SOONEST_S = 10.0
+
+    def __init__(self) -> None:
+        self._begin: dict[str, float] = {}
+
+    def left(self, task: str, done: float, total: float, left_s: float | None) -> float | None:
+        """Seconds; None when nobody knows, or nothing is left."""
+        now = time.monotonic()
+        begin = self._begin.setdefault(task, now)
+        if done >= total:
+            return None
+        if left_s is not None:
+            return left_s
+        if done <= 0 or now - begin < self._SOONEST_S:
+            return None
+        return (now - begin) * (total - done) / done
+
+
+class _Lines:
+    """Progress for logs: the start, the end, and a line now and then between them."""
 
     # A tenth of the work makes a line, but not more often than this; silence never lasts longer.
     _SOONEST_S, _LATEST_S = 10.0, 60.0
 
-    def __init__(self, hide: bool) -> None:
-        self._hide = hide
-        self._begin: dict[str, float] = {}
+    def __init__(self) -> None:
+        self._clock = _Clock()
         self._last: dict[str, tuple[float, int]] = {}
 
-    def __call__(self, task: str, done: float, total: float, note: str = "") -> None:
-        import time
-
+    def __call__(
+        self,
+        task: str,
+        done: float,
+        total: float,
+        note: str = "",
+        *,
+        left_s: float | None = None,
+        counts: Mapping[str, float] | None = None,  # noqa: ARG002 - the note says them
+    ) -> None:
         now = time.monotonic()
-        begin = self._begin.setdefault(task, now)
+        seconds = self._clock.left(task, done, total, left_s)
         tenth = int(10 * done / total) if total else 10
         said_at, said = self._last.get(task, (-math.inf, -1))
         since = now - said_at
         due = tenth == 10 or (tenth > said and since >= self._SOONEST_S) or since >= self._LATEST_S
-        if self._hide or not due or said == 10:
+        if not due or said == 10:
             return
         self._last[task] = (now, tenth)
-        left = ""
-        if 0 < done < total and now - begin >= self._SOONEST_S:
-            left = f", about {duration((now - begin) * (total - done) / done)} left"
+        left = "" if seconds is None else f", about {duration(seconds)} left"
         err().print(f"{task}: {100 * done / total if total else 100:.0f} %, {note}{left}")
+
+
+class _Events:
+    """Progress for programs: an object on each line, the first, the last, and at most one each second."""
+
+    _SOONEST_S = 1.0
+
+    def __init__(self) -> None:
+        self._clock = _Clock()
+        self._said: dict[str, float] = {}
+
+    def __call__(
+        self,
+        task: str,
+        done: float,
+        total: float,
+        note: str = "",
+        *,
+        left_s: float | None = None,
+        counts: Mapping[str, float] | None = None,
+    ) -> None:
+        now = time.monotonic()
+        seconds = self._clock.left(task, done, total, left_s)
+        said = self._said.get(task, -math.inf)
+        if said == math.inf or (done < total and now - said < self._SOONEST_S):
+            return
+        self._said[task] = math.inf if done >= total else now
+        event = {
+            "event": "progress",
+            "task": task,
+            "share": round(done / total, 4) if total else 1.0,
+            "left_s": None if seconds is None else round(seconds, 1),
+            "note": note,
+            **(counts or {}),
+        }
+        # Not through a console, which would wrap it.
+        typer.echo(json.dumps(event, ensure_ascii=False), err=True)
 
 
 def duration(seconds: float) -> str:

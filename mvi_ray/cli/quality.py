@@ -78,7 +78,7 @@ def features(
     Without a pattern it sums up families and classes.
     """
     overview = not (patterns or sort or flagged or limit)
-    with progress(hide=as_json) as show:
+    with progress(as_json=as_json) as show:
         report = project().features(
             patterns or (),
             families=family or (),
@@ -121,7 +121,7 @@ def drift(
 ) -> None:
     """Show which features differ most between two groups of patients, such as centres or scanners."""
     kind = _kind(figure)
-    with progress(hide=as_json) as show:
+    with progress(as_json=as_json) as show:
         report = project().drift(
             *between, patterns=patterns or (), families=family or (), as_of=as_of, progress=show
         )

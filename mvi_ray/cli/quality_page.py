@@ -19,7 +19,7 @@ def quality(as_json: Json = False) -> None:
 
     `mvi ingest` writes it as well. Pictures are kept, and only those of what changed are drawn again.
     """
-    with progress(hide=as_json) as show:
+    with progress(as_json=as_json) as show:
         page = project().quality_page(progress=show)
     if as_json:
         console.print_json(page.to_json())

@@ -48,7 +48,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check digests, keys, values, counts and catalog. Exit code 1 when damage is left."""
-    with progress(hide=as_json) as show:
+    with progress(as_json=as_json) as show:
         summary = project().check(repair=repair, volumes=not quick, progress=show)
     if as_json:
         console.print_json(summary.to_json())
@@ -101,7 +101,7 @@ def erase(
         raise UsageError("nobody can be asked here; add --yes to erase, or --dry-run to look first")
     opened = project()
     if not yes or dry_run:
-        with progress(hide=as_json) as show:
+        with progress(as_json=as_json) as show:
             told = opened.erase(patient, dry_run=True, keep_bundles=keep_bundles, progress=show)
         _erased(told, as_json=as_json)
         if dry_run:
@@ -109,7 +109,7 @@ def erase(
             return
         if not (told.is_absent or typer.confirm("Erase? This cannot be undone.")):
             raise UsageError("nothing was removed")
-    with progress(hide=as_json) as show:
+    with progress(as_json=as_json) as show:
         summary = opened.erase(patient, keep_bundles=keep_bundles, progress=show)
     _erased(summary, as_json=as_json)
     exit_with(not summary.is_absent)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Progress(Protocol):
@@ -12,7 +15,16 @@ class Progress(Protocol):
     which come first, are behind.
     """
 
-    def __call__(self, task: str, done: float, total: float, note: str = "") -> None:
+    def __call__(
+        self,
+        task: str,
+        done: float,
+        total: float,
+        note: str = "",
+        *,
+        left_s: float | None = None,
+        counts: Mapping[str, float] | None = None,
+    ) -> None:
         """Take the state of a task.
 
         Args:
@@ -20,8 +32,18 @@ class Progress(Protocol):
             done: predicted work behind.
             total: all predicted work.
             note: counts in words, for example "14 of 120 VOIs, 1 failed".
+            left_s: seconds that are left, where the work itself knows better than the share that is behind.
+            counts: what `note` says, for machines.
         """
 
 
-def silent(task: str, done: float, total: float, note: str = "") -> None:
+def silent(
+    task: str,
+    done: float,
+    total: float,
+    note: str = "",
+    *,
+    left_s: float | None = None,
+    counts: Mapping[str, float] | None = None,
+) -> None:
     """Show nothing."""

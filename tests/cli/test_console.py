@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import time
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -109,8 +110,51 @@ def test_progress_goes_to_stderr_in_few_lines(capsys):
     assert err.splitlines() == ["extract CR: 0 %, 0 of 100 VOIs", "extract CR: 100 %, 100 of 100 VOIs"]
 
 
-def test_hidden_progress_says_nothing(capsys):
-    """`--json` is for programs."""
-    with progress(hide=True) as show:
+def test_progress_of_json_is_an_event_on_each_line(capsys, monkeypatch):
+    """The first, the last, and one each second between them; results have stdout for themselves."""
+    clock = iter(range(0, 1000, 1))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock) / 4)
+    with progress(as_json=True) as show:
+        for step in range(101):
+            counts = {"done": step, "of": 100, "failed": 0}
+            show("extract CR", step, 100, f"{step} of 100 VOIs", left_s=100.0 - step, counts=counts)
+    out, err = capsys.readouterr()
+    assert out == ""
+    events = [json.loads(line) for line in err.splitlines()]
+    assert events[0] == {
+        "event": "progress",
+        "task": "extract CR",
+        "share": 0.0,
+        "left_s": 100.0,
+        "note": "0 of 100 VOIs",
+        "done": 0,
+        "of": 100,
+        "failed": 0,
+    }
+    assert (events[-1]["done"], events[-1]["left_s"], events[-1]["share"]) == (100, None, 1.0)
+    assert 0 < len(events) < 101
+
+
+def test_time_left_is_what_the_work_says(capsys, monkeypatch):
+    """Counts mislead where the largest come first; without a word of the work the share decides."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with progress() as show:
+        show("extract CR", 0, 100, "0 of 100 VOIs")
+        show("ingest", 0, 100, "0 of 100 images")
+        clock[0] = 20.0
+        show("extract CR", 50, 100, "1 of 100 VOIs", left_s=7.0)
+        show("ingest", 50, 100, "50 of 100 images")
+    assert capsys.readouterr().err.splitlines()[2:] == [
+        "extract CR: 50 %, 1 of 100 VOIs, about 7 s left",
+        "ingest: 50 %, 50 of 100 images, about 20 s left",
+    ]
+
+
+def test_nothing_to_do_is_one_event(capsys):
+    """No division by it."""
+    with progress(as_json=True) as show:
         show("extract CR", 0, 0)
-    assert capsys.readouterr() == ("", "")
+        show("extract CR", 0, 0)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["share"] == 1.0
