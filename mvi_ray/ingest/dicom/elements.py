@@ -26,7 +26,9 @@ _PREAMBLE, _MARK = 128, b"DICM"
 _FIRST_ELEMENTS = {b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00"}
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
-_SECONDS_OF_DAY = 86400.0
+SECONDS_OF_DAY = 86400.0
+UNDATED_BELOW = 2 * SECONDS_OF_DAY
+"""An instant below this many seconds has no date; past midnight it is one of the second day."""
 
 
 def key_of(uid: str) -> str:
@@ -163,10 +165,14 @@ class Elements:
         return next(iter(self.words(tag)), "")
 
     def text(self, tag: int) -> str:
-        """A free text in the character set of the file."""
+        """A free text in the character set of the file; a backslash in it separates nothing."""
         try:
             element = self.dataset.get(tag, None)
-            return "" if element is None or element.value is None else str(element.value).strip(" \0")
+            if element is None or element.value is None:
+                return ""
+            several = hasattr(element.value, "append")
+            text = "\\".join(map(str, element.value)) if several else str(element.value)
+            return text.strip(" \0")
         except Exception:  # noqa: BLE001  # an unknown character set, and what else pydicom trips over
             return "\\".join(self.words(tag))
 
@@ -226,7 +232,7 @@ class Elements:
             found, seconds = self.day(day), as_seconds(self.word(time))
         if seconds is None:
             return None
-        return seconds + (0.0 if found is None else found.toordinal() * _SECONDS_OF_DAY)
+        return seconds + (0.0 if found is None else found.toordinal() * SECONDS_OF_DAY)
 
 
 def as_day(text: str) -> date | None:
@@ -250,6 +256,19 @@ def as_seconds(text: str) -> float | None:
     if hours > 23 or minutes > 59 or seconds > 60:
         return None
     return hours * 3600.0 + minutes * 60.0 + seconds + (float(f"0.{fraction}") if fraction else 0.0)
+
+
+def past_midnight(instants: Sequence[float | None]) -> list[float | None]:
+    """Instants of one examination in which those past midnight come last; see `Elements.instant`.
+
+    Without dates 23:59 and 00:01 look a day apart. An examination takes less than half a day, so
+    where they are farther apart the early ones are of the next day.
+    """
+    undated = [at for at in instants if at is not None and at < SECONDS_OF_DAY]
+    if not undated or max(undated) - min(undated) <= SECONDS_OF_DAY / 2:
+        return list(instants)
+    turn = max(undated) - SECONDS_OF_DAY / 2
+    return [at if at is None or at >= turn else at + SECONDS_OF_DAY for at in instants]
 
 
 def _as_list(value: Any) -> Sequence[Any]:

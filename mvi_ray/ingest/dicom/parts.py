@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import CaseError
+from mvi_ray.ingest.dicom.elements import SECONDS_OF_DAY, UNDATED_BELOW, past_midnight
 from mvi_ray.ingest.dicom.places import places_of
 from mvi_ray.ingest.dicom.series import by_number
 
@@ -36,7 +37,6 @@ _TIMES: dict[str, Callable[[Instance], float | None]] = {
 _CLOCKS = ("acquisition_time", "content_time", "trigger_time")
 _PER_SECOND = {"trigger_time": 1e-3}
 _ORDER = "order"
-_DAY = 86400.0
 _LOCALIZER = "LOCALIZER"
 _SHARE = 0.5
 """A group of slices that covers less than this share of the places is no time point."""
@@ -296,9 +296,10 @@ def _after_first(groups: list[_Group]) -> list[float | None]:
         if not all(times):
             continue
         starts = [min(found) for found in times]
-        if min(starts) < _DAY <= max(starts):
+        if min(starts) < UNDATED_BELOW <= max(starts):
             # Some slices give a date and others do not.
-            starts = [start % _DAY for start in starts]
+            unwrapped = past_midnight([start % SECONDS_OF_DAY for start in starts])
+            starts = [start for start in unwrapped if start is not None]
         if all(a < b for a, b in pairwise(starts)):
             return [(start - starts[0]) * _PER_SECOND.get(name, 1.0) for start in starts]
     return [None] * len(groups)

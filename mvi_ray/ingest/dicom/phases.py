@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from mvi_ray.errors import CaseError
+from mvi_ray.ingest.dicom.elements import SECONDS_OF_DAY, UNDATED_BELOW
 from mvi_ray.ingest.dicom.parts import parts_of
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from mvi_ray.ingest.dicom.parts import Part
     from mvi_ray.ingest.dicom.series import Series
     from mvi_ray.study.dicom import Dicom, SeriesRule
-
-_DAY = 86400.0
 
 
 def phase_of(series: Series, part: Part, dicom: Dicom, study_start: float | None = None) -> tuple[str, ...]:
@@ -108,6 +107,8 @@ def _after(part: Part, rule: SeriesRule, study_start: float | None) -> float | N
     start = min(starts, default=None)
     if start is None and part.series.started is not None:
         start = part.series.started + (part.after_s or 0.0)
-    if start is None or study_start is None or (start < _DAY) != (study_start < _DAY):
+    if start is None or study_start is None or (start < UNDATED_BELOW) != (study_start < UNDATED_BELOW):
         return None
-    return start - study_start
+    after = start - study_start
+    # A series that began past midnight knows nothing of the day before.
+    return after + SECONDS_OF_DAY if after < -SECONDS_OF_DAY / 2 and start < UNDATED_BELOW else after

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from mvi_ray.ingest.dicom.elements import past_midnight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,14 +60,23 @@ def series_of(headers: Iterable[Header]) -> tuple[Series, ...]:
         key = header.series, header.identifier, header.instances[0].kind
         groups.setdefault(key, []).append(header)
     made = [_series(key, identifier, kind, found) for (key, identifier, kind), found in groups.items()]
-    return tuple(sorted(made, key=_order))
+    studies: dict[str, list[Series]] = {}
+    for one in made:
+        studies.setdefault(one.study, []).append(one)
+    # Series of one examination are put in order of their beginning.
+    timed = [
+        replace(one, started=start)
+        for there in studies.values()
+        for one, start in zip(there, past_midnight([one.started for one in there]), strict=True)
+    ]
+    return tuple(sorted(timed, key=_order))
 
 
 def _series(key: str, identifier: str, kind: Kind, headers: list[Header]) -> Series:
     first = headers[0]
-    starts = [header.started for header in headers if header.started is not None]
+    starts = [at for at in past_midnight([header.started for header in headers]) if at is not None]
     days = [header.day for header in headers if header.day is not None]
-    instances = [instance for header in headers for instance in header.instances]
+    instances = _timed([instance for header in headers for instance in header.instances])
     return Series(
         key=key,
         study=first.study,
@@ -81,6 +92,18 @@ def _series(key: str, identifier: str, kind: Kind, headers: list[Header]) -> Ser
         day=min(days, default=None),
         started=min(starts, default=None),
     )
+
+
+def _timed(instances: list[Instance]) -> list[Instance]:
+    """Slices whose times go on past midnight."""
+    times = [(one.timing.acquisition_time, one.timing.content_time) for one in instances]
+    acquired, shown = past_midnight([a for a, _ in times]), past_midnight([c for _, c in times])
+    if list(zip(acquired, shown, strict=True)) == times:
+        return instances
+    return [
+        replace(one, timing=replace(one.timing, acquisition_time=acquisition, content_time=content))
+        for one, acquisition, content in zip(instances, acquired, shown, strict=True)
+    ]
 
 
 def by_number(instance: Instance) -> tuple[float, str, int]:

@@ -114,6 +114,35 @@ def test_no_bytes_raise(value: bytes, kind: str | None, tag: int) -> None:
         assert header.whole(tag) is None or isinstance(header.whole(tag), int)
 
 
+def test_text_with_a_backslash_is_one_text(tmp_path: Path) -> None:
+    """The standard forbids it in a PatientID, and hospitals write it: it stays one identifier."""
+    assert raw(b"A17\\B4 ", "LO", 0x00100020).text(0x00100020) == "A17\\B4"
+    (path, *_) = write_series(tmp_path, noise(), change=lambda header, _: _identified(header))
+    header = read_header(path)
+    assert header is not None
+    assert header.identifier == "A17\\B4"
+
+
+def _identified(header: pydicom.Dataset) -> None:
+    header.PatientID = ["A17", "B4"]
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        ([86390.0, 10.0, None, 20.0], [86390.0, 86410.0, None, 86420.0]),
+        ([3600.0, 40000.0], [3600.0, 40000.0]),
+        ([6e10, 6e10 + 86400], [6e10, 6e10 + 86400]),
+        ([None], [None]),
+    ],
+)
+def test_times_without_a_date_go_on_past_midnight(
+    times: list[float | None], told: list[float | None]
+) -> None:
+    """23:59:50 comes before 00:00:10; with a date they tell it themselves."""
+    assert elements.past_midnight(times) == told
+
+
 def test_instant_counts_days(tmp_path: Path) -> None:
     """A minute before midnight and one after it are two minutes apart."""
     late = raw(b"20200214235900", "DT", 0x0008002A).instant(0x0008002A, 0, 0)

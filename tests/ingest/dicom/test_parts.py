@@ -81,6 +81,18 @@ def test_parts_are_in_order_of_time_whatever_their_numbers(shelf: Shelf) -> None
     assert np.array_equal(read_part(parts[0]).volume.array, volumes[2])
 
 
+@pytest.mark.parametrize("clock", ["Acquisition", "Content"])
+def test_parts_go_on_past_midnight(shelf: Shelf, clock: str) -> None:
+    """Times without dates: the examination began at ten to twelve."""
+    times = ["235000", "235930", "000010"]
+    change = setter(**{f"{clock}Time": times, f"{clock}Date": [None] * 3})
+    volumes = write_dynamic(shelf.path, change)
+    parts = shelf.parts()
+    assert [p.after_s for p in parts] == [0, 570, 610]
+    for part, volume in zip(parts, volumes, strict=True):
+        assert np.array_equal(read_part(part).volume.array, volume)
+
+
 def test_attribute_that_cuts_unevenly_is_passed_over(shelf: Shelf) -> None:
     """As in a real series: AcquisitionNumber makes one and two stacks, ContentTime three."""
     write_dynamic(shelf.path, setter(AcquisitionNumber=[1, 2, 2], ContentTime=TIMES))

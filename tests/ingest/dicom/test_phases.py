@@ -98,6 +98,22 @@ def test_seconds_count_from_the_earliest_series_where_the_rule_says_so(shelf: Sh
     assert found(shelf.path, dicom) == {"AP": [(1, 1)], "HBP": [(2, 1)], "any": [(1, 1), (2, 1)]}
 
 
+def test_seconds_of_an_examination_go_on_past_midnight(shelf: Shelf) -> None:
+    """Without dates; the second series began half an hour later."""
+    undated: dict[str, Any] = {"AcquisitionDate": None, "SeriesDate": None, "ContentDate": None}
+    write_dynamic(shelf.path, SeriesNumber=1, start=2355, **undated)
+    write_series(
+        shelf.path, noise(), series=2, name="s2", SeriesNumber=2, AcquisitionTime="002500", **undated
+    )
+    dicom = rules(
+        AP={"after_s": [0, 10], "since": "study"},
+        HBP={"after_s": [1790, 1810], "since": "study"},
+    )
+    assert found(shelf.path, dicom) == {"AP": [(1, 1)], "HBP": [(2, 1)]}
+    by_time = sorted(scan_folder(shelf.path).series, key=lambda one: one.started or 0)
+    assert [one.number for one in by_time] == [1, 2]
+
+
 def test_rule_of_seconds_fits_nothing_without_a_clock(shelf: Shelf) -> None:
     """No time, no match."""
     write_series(shelf.path, noise(), SeriesTime=None, SeriesDate=None, AcquisitionDate=None)
