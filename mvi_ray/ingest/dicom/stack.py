@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ _EVEN = 0.01
 """Share of the spacing by which a slice may be off its place on the even grid, at least SAME_MM."""
 _ASIDE = 0.1
 """Share of a pixel by which a slice may lie aside of the axis through the others."""
+_LEAST_STACK = 3
+"""Slices that make a stack of their own; fewer are strays."""
 _LARGEST = 8 * 2**30
 """Bytes of a volume at 8 for each voxel; a larger one is refused before anything is allocated."""
 
@@ -56,7 +59,7 @@ def stack_of(part: Part) -> Stack:
 
     Raises:
         CaseError: slices are no grey images of one size, or hold no place.
-        GeometryError: slices are missing, uneven, tilted, or of several orientations.
+        GeometryError: slices are missing, uneven, tilted, of several orientations, or of several stacks.
     """
     instances = part.instances
     pixels = _one_kind_of_pixels(instances)
@@ -70,6 +73,7 @@ def stack_of(part: Part) -> Stack:
         raise GeometryError("the series has a single slice; a volume takes at least two")
     _check_size(pixels, len(places))
     first = [place[0] for place in places]
+    _check_one_stack([instances[at] for at in first], along[first])
     _check_even(along[first])
     _check_straight(positions[first] @ axes.T, min(spacing))
     step = float((along[first[-1]] - along[first[0]]) / (len(first) - 1))
@@ -174,6 +178,45 @@ def _check_size(pixels: Pixels, slices: int) -> None:
             f"the volume would take {needed / 2**30:.1f} GiB, more than {_LARGEST // 2**30}; "
             "cut it out smaller"
         )
+
+
+def _check_one_stack(instances: Sequence[Instance], along: npt.NDArray[np.float64]) -> None:
+    """Tell stacks that lie apart from a stack that lost slices: of those the numbers have no gap.
+
+    Args:
+        instances: one for each place, in order along the normal.
+        along: their places in mm.
+    """
+    steps = np.diff(along)
+    least = float(steps.min())
+    within = steps <= least + max(SAME_MM, _EVEN * least)
+    gaps = np.flatnonzero(steps > 1.5 * least)
+    ends = [0, *(gaps + 1).tolist(), len(along)]
+    stacks = [instances[start:stop] for start, stop in pairwise(ends)]
+    if not gaps.size or int(within.sum()) + len(gaps) < len(steps) or min(map(len, stacks)) < _LEAST_STACK:
+        return
+    if not _numbered_through(instances) and not _acquired_apart(stacks):
+        return
+    counts = " and ".join(str(len(stack)) for stack in stacks)
+    apart = ", ".join(f"{steps[gap]:.4g}" for gap in gaps)
+    raise GeometryError(
+        f"the series holds {len(stacks)} stacks of {counts} slices {least:.4g} mm apart, with {apart} mm "
+        "between them; export each stack as a series of its own"
+    )
+
+
+def _numbered_through(instances: Sequence[Instance]) -> bool:
+    """Whether the numbers of the slices have no gap, so that none was lost."""
+    numbers = {instance.number for instance in instances}
+    known = sorted(number for number in numbers if number is not None)
+    return len(known) == len(instances) and known[-1] - known[0] == len(known) - 1
+
+
+def _acquired_apart(stacks: Sequence[Sequence[Instance]]) -> bool:
+    """Whether each stack is an acquisition of its own."""
+    acquisitions = [{instance.timing.acquisition for instance in stack} for stack in stacks]
+    every = set[int | None]().union(*acquisitions)
+    return None not in every and all(len(one) == 1 for one in acquisitions) and len(every) == len(stacks)
 
 
 def _check_even(along: npt.NDArray[np.float64]) -> None:

@@ -106,6 +106,28 @@ def test_missing_slices_are_counted_and_placed(shelf: Shelf, gone: tuple[int, ..
     assert said in shelf.refusal()
 
 
+@pytest.mark.parametrize("gap", [2.5, 31.3])
+@pytest.mark.parametrize("told_by", ["numbers", "acquisition"])
+def test_two_stacks_are_not_taken_for_missing_slices(shelf: Shelf, gap: float, told_by: str) -> None:
+    """Nothing is missing by the numbers, or each stack is an acquisition of its own."""
+
+    def apart(header: Dataset, at: int) -> None:
+        move(header, z=gap * (at >= 3))
+        if told_by == "acquisition":
+            header.AcquisitionNumber = 1 + (at >= 3)
+            header.InstanceNumber = at + 1 + 100 * (at >= 3)
+
+    write_series(shelf.path, noise((8, 6, 7)), change=apart)
+    said = f"the series holds 2 stacks of 3 and 5 slices 2.5 mm apart, with {2.5 + gap:g} mm between them"
+    assert said in shelf.refusal()
+
+
+def test_stray_slice_is_no_stack(shelf: Shelf) -> None:
+    """One slice far from seven others."""
+    write_series(shelf.path, noise((8, 6, 7)), change=lambda h, at: move(h, z=10 * (at == 7)))
+    assert "4 slices are missing" in shelf.refusal()
+
+
 def test_uneven_spacing_is_told(shelf: Shelf) -> None:
     """One slice half a millimetre off."""
     write_series(shelf.path, noise(), change=lambda h, at: move(h, z=0.5 * (at == 2)))
