@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from mvi_ray.errors import CaseError, ManifestError
+from mvi_ray.ingest.formulas import unmarked
 from mvi_ray.ingest.problem import Problem
 from mvi_ray.ingest.table import read_table
 from mvi_ray.study import DRAWN, Name
@@ -175,7 +176,8 @@ def read_manifest(path: Path, study: Study, identify: Identify | None = None) ->
     seen: dict[tuple[str, ...], int] = {}
     centres: dict[str, str] = {}
     for line, cells in table.rows:
-        row = _parse(line, {k: v for k, v in cells.items() if k in known and v != ""}, identify)
+        filled = {k: unmarked(v) for k, v in cells.items() if k in known and v != ""}
+        row = _parse(line, filled, identify)
         if isinstance(row, Problem):
             problems.append(row)
             continue

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mvi_ray.errors import UsageError
+from mvi_ray.ingest.formulas import is_formula, marked
 from mvi_ray.ingest.proposal.row import BASELINE
 from mvi_ray.study import DRAWN
 
@@ -89,7 +90,7 @@ def write_manifest(rows: Sequence[ProposedRow], target: Path, *, force: bool = F
 
 def _cells(row: ProposedRow, folder: Path) -> dict[str, str]:
     drawn = row.drawn
-    return {
+    cells = {
         "patient_id": row.patient,
         "phase": row.phase,
         "image": _relative(row.image, folder),
@@ -102,11 +103,12 @@ def _cells(row: ProposedRow, folder: Path) -> dict[str, str]:
         "region": DRAWN if drawn is None else drawn.region,
         "centre": row.centre,
     }
+    return {name: marked(text) for name, text in cells.items()}
 
 
 def _relative(path: Path | None, folder: Path) -> str:
     if path is None:
         return ""
     text = Path(os.path.relpath(path, folder)).as_posix()
-    # A table drops blanks around a cell.
-    return f"./{text}" if text != text.lstrip() else text
+    # A table drops blanks around a cell, and a spreadsheet runs a formula.
+    return f"./{text}" if text != text.lstrip() or is_formula(text) else text

@@ -118,3 +118,17 @@ def test_force_replaces_nothing_but_a_manifest(tmp_path: Path, text: str) -> Non
     with pytest.raises(UsageError, match="k is no manifest, and --force replaces nothing else"):
         check_target(path, force=True)
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "'="])
+def test_no_cell_is_a_formula_and_all_are_read_back(tmp_path: Path, sign: str) -> None:
+    """Spreadsheets run what begins with such a sign; folders and files may be called so."""
+    said = f"{sign}cmd"
+    row = ProposedRow(said, "AP", tmp_path / said, said, said, Drawn(tmp_path / said / "m.nii", "file", said))
+    path = tmp_path / "manifest.csv"
+    write_manifest([row], path)
+    cells = path.read_text().splitlines()[1].split(",")
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    ((read,),) = ([one for _, one in rows] for rows in read_manifest(path, STUDY).groups.values())
+    assert (read.patient_id, read.session, read.centre, read.lesion) == (said,) * 4
+    assert (tmp_path / read.image, tmp_path / str(read.mask)) == (row.image, row.drawn and row.drawn.path)
