@@ -189,6 +189,7 @@ def read_manifest(path: Path, study: Study, identify: Identify | None = None) ->
         groups.setdefault(row.image_key, []).append((line, row))
     problems.extend(_without_tumour(groups))
     problems.extend(_without_donor(groups, study))
+    problems.extend(_idle_organs(groups))
     problems.extend(_missing_phases(groups, study))
     return Manifest(groups, problems, path.resolve().parent)
 
@@ -309,6 +310,28 @@ def _without_donor(groups: dict[tuple[str, str, str], Rows], study: Study) -> li
             )
         )
         del groups[key]
+    return problems
+
+
+def _idle_organs(groups: dict[tuple[str, str, str], Rows]) -> list[Problem]:
+    """Organ masks on lines that do not take them: it is the drawn tumour's line that names the organ."""
+    problems = []
+    for rows in groups.values():
+        used = {
+            row.drawn_key: (row.organ_mask, row.organ_label)
+            for _, row in rows
+            if row.is_tumour and row.mask is not None
+        }
+        for line, row in rows:
+            organ = row.organ_mask, row.organ_label
+            if row.organ_mask is None or used.get(row.drawn_key) == organ:
+                continue
+            reason, way_out = (
+                ("organ_mask is not read where mask is blank", "the organ is carried with the mask")
+                if row.mask is None
+                else ("organ_mask is not read on the line of a region", "name it on the line of the tumour")
+            )
+            problems.append(Problem("warning", reason, way_out, line=line, **row.case))
     return problems
 
 

@@ -270,3 +270,40 @@ def test_patient_without_a_pseudonym_is_told_by_line(tmp_path: Path) -> None:
     ]
     assert "MUELLER" not in str([p.to_json() for p in found.problems])
     assert found.groups == {}
+
+
+def test_organ_that_no_line_takes_is_told(tmp_path: Path) -> None:
+    """On the line of a region, or where the mask of another phase is taken."""
+    study = parse_study(
+        """\
+schema_version: 1
+phases: [AP, PP]
+regions: {margin: {kind: drawn}, rim: {kind: drawn}}
+masks: {PP: {from: AP}}
+preprocessing: none
+families: {cr: {spacing_mm: [1, 1, 1], bin_width: 25, image_types: [original]}}
+"""
+    )
+    found = manifest(
+        tmp_path,
+        HEAD + ",region,organ_mask,organ_label",
+        "1,AP,a.nii,m.nii,,liver.nii,5",
+        "1,AP,a.nii,r.nii,margin,liver.nii,5",
+        "1,AP,a.nii,s.nii,rim,liver.nii,4",
+        "1,PP,p.nii,,,liver.nii,5",
+        study=study,
+    )
+    assert told(found) == [
+        (
+            "warning",
+            4,
+            "organ_mask is not read on the line of a region",
+            "name it on the line of the tumour",
+        ),
+        (
+            "warning",
+            5,
+            "organ_mask is not read where mask is blank",
+            "the organ is carried with the mask",
+        ),
+    ]
