@@ -143,8 +143,10 @@ def check_header(columns: Sequence[str], what: str) -> None:
     Raises:
         ManifestError: one has none, or shares it.
     """
-    doubled = sorted({c for c in columns if columns.count(c) > 1})
+    places = [at for at, name in enumerate(columns, start=1) if columns.count(name) > 1]
     if "" in columns:
         raise ManifestError(f"{what}: column {columns.index('') + 1} has no name; give it one, or delete it")
-    if doubled:
-        raise ManifestError(f"{what}: column {doubled[0]!r} stands twice; rename one")
+    if places:
+        # A header that was forgotten is a line of a patient, so no name is shown.
+        again = 1 + columns.index(columns[places[0] - 1], places[0])
+        raise ManifestError(f"{what}: columns {places[0]} and {again} have the same name; rename one")

@@ -266,8 +266,10 @@ def check_header(columns: Sequence[str]) -> None:
         raise ManifestError(
             f"the table: column {columns.index('') + 1} has no name; give it one, or delete it"
         )
-    seen: set[str] = set()
-    for name in columns:
-        if name in seen:
-            raise ManifestError(f"the table: column {name!r} stands twice; rename one, or delete it")
-        seen.add(name)
+    seen: dict[str, int] = {}
+    for at, name in enumerate(columns, start=1):
+        # A header that was forgotten is a line of a patient, so no name is shown.
+        if seen.setdefault(name, at) != at:
+            raise ManifestError(
+                f"the table: columns {seen[name]} and {at} have the same name; rename one, or delete it"
+            )

@@ -108,7 +108,7 @@ def test_columns_and_rows_without_content_are_passed_over(tmp_path: Path, workbo
     [
         ([], "the sheet of the clinical table a.xlsx is empty; name another"),
         ([["patient_id", "age"]], "a.xlsx has no rows; it needs a header"),
-        ([["a", "a"], [1, 2]], "clinical table: column 'a' stands twice; rename one"),
+        ([["a", "a"], [1, 2]], "clinical table: columns 1 and 2 have the same name; rename one"),
         ([["a", None, "c"], [1, 2, 3]], "clinical table: column 2 has no name"),
     ],
 )

@@ -345,7 +345,7 @@ def test_thousands_of_columns_are_read(tables: Tables, tmp_path: Path) -> None:
     [
         (b"", "has no header; its first line names the columns"),
         (b"ID,f\n", "has no rows; it needs a header and a line per case"),
-        (b"ID,f,f\n1,2,3\n", "column 'f' stands twice; rename one, or delete it"),
+        (b"ID,f,f\n1,2,3\n", "columns 2 and 3 have the same name; rename one, or delete it"),
         (b"ID,,f\n1,2,3\n", "column 2 has no name; give it one, or delete it"),
         (b"ID,f\n1,2,3\n", "line 2: 3 cells under 2 columns; quote cells"),
         (b'ID,f\n1,"2\n', "line 2: unexpected end of data; check its quotes"),

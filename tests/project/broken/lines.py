@@ -122,7 +122,7 @@ REFUSED = {
     "header only": (_GOOD.encode().partition(b"\n")[0], "has no rows"),
     "column missing": (_GOOD.replace(",mask", "").replace(",good/mask.nii.gz", "").encode(), "'mask' is mis"),
     "column misspelled": (_GOOD.replace(",phase", ",phse").encode(), "'phse'; did you mean 'phase'"),
-    "column twice": (_GOOD.replace(",mask", ",image").encode(), "column 'image' stands twice"),
+    "column twice": (_GOOD.replace(",mask", ",image").encode(), "columns 3 and 4 have the same name"),
     "column without name": (_GOOD.replace(",mask", ",").encode(), "column 4 has no name|4 cells under 3"),
     "workbook": (b"PK\x03\x04" + bytes(200), "holds zero bytes|is not UTF-8"),
 }

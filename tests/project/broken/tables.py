@@ -107,7 +107,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "no bytes": (_bytes(b""), "has no rows"),
     "header only": (_bytes(",".join(HEADER).encode()), "has no rows"),
     "without patients": (_bytes(table().replace(b"patient_id", b"number")), "'patient_id' is missing"),
-    "column twice": (_bytes(table().replace(b"age", b"sex")), "column 'sex' stands twice"),
+    "column twice": (_bytes(table().replace(b"age", b"sex")), "have the same name"),
     "ragged line": (_bytes(table("P2,1")), "line 3: 2 cells under 8 columns"),
     "open quote": (_bytes(table('P2,"1,2')), "check its quotes"),
     "Latin-1": (_bytes(table("Müller,1,,,,,,").decode().encode("latin-1")), "is not UTF-8 text"),
