@@ -81,11 +81,7 @@ def read_crosswalk(path: Path) -> Crosswalk:
             lines, never what stands in them.
     """
     outside_projects(path, "crosswalk")
-    try:
-        table = read_table(path, "crosswalk")
-    except ManifestError as error:
-        # A header that was forgotten is a line of identifiers.
-        raise ManifestError(re.sub(r"column '.*' stands", "a column stands", error.message)) from None
+    table = read_table(path, "crosswalk")
     for column in _COLUMNS:
         if column not in table.columns:
             raise ManifestError(
@@ -105,17 +101,36 @@ def read_crosswalk(path: Path) -> Crosswalk:
                 "keep one of them"
             )
         lines.setdefault(identifier, line)
+        if identifier == pseudonym:
+            raise ManifestError(
+                f"crosswalk, line {line}: the identifier is its own pseudonym and would stand in the store; "
+                "choose another, or delete the line where others give this pseudonym"
+            )
     _check_chains(pseudonyms, lines)
+    _check_near(pseudonyms, lines)
     return Crosswalk(pseudonyms)
 
 
 def _check_chains(pseudonyms: Mapping[str, str], lines: Mapping[str, int]) -> None:
     """A pseudonym that is another patient's identifier would join the two, or tell one of them."""
     for identifier, pseudonym in pseudonyms.items():
-        if pseudonym != identifier and pseudonyms.get(pseudonym, pseudonym) != pseudonym:
+        if pseudonym in pseudonyms:
             raise ManifestError(
                 f"crosswalk, line {lines[identifier]}: the pseudonym is the identifier "
                 f"in line {lines[pseudonym]}; choose another pseudonym"
+            )
+
+
+def _check_near(pseudonyms: Mapping[str, str], lines: Mapping[str, int]) -> None:
+    """One patient under two pseudonyms would stand in training and in test."""
+    seen: dict[str, str] = {}
+    for identifier, pseudonym in pseudonyms.items():
+        other = seen.setdefault("".join(identifier.split()).casefold().lstrip("0"), identifier)
+        if pseudonyms[other] != pseudonym:
+            raise ManifestError(
+                f"crosswalk, line {lines[identifier]}: the identifier differs from that of line "
+                f"{lines[other]} in zeros, blanks or upper and lower case only, and has another pseudonym; "
+                "give both the same, or keep patients of two hospitals in a crosswalk each"
             )
 
 

@@ -52,10 +52,10 @@ def test_accents_are_compared_composed(tmp_path: Path) -> None:
     assert crosswalk(tmp_path, HEAD, "M\u00fcller,P01").find("Mu\u0308ller") == "P01"
 
 
-def test_identifier_may_be_its_own_pseudonym(tmp_path: Path) -> None:
-    """Where one of several identifiers is a pseudonym already."""
-    found = crosswalk(tmp_path, HEAD, "P01,P01", "0471,P01")
-    assert (found.find("P01"), found.find("0471")) == ("P01", "P01")
+def test_near_identifiers_of_one_patient_are_taken(tmp_path: Path) -> None:
+    """As each of them stands in the files; signs may tell two patients apart."""
+    found = crosswalk(tmp_path, HEAD, "0471,P01", "471,P01", "h 9,P02", "H9,P02", "1-11,P03", "11-1,P04")
+    assert [found.find(text) for text in ("471", "H9", "1-11", "11-1")] == ["P01", "P02", "P03", "P04"]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,16 @@ def test_identifier_may_be_its_own_pseudonym(tmp_path: Path) -> None:
         ),
         (["MUELLER,P01"], "has no rows"),
         (["MUELLER,P01", "MAIER,P02"], "column 'identifier' is missing"),
-        (["MUELLER,MUELLER", "MAIER,P02"], "crosswalk: a column stands twice; rename one"),
+        (["MUELLER,MUELLER", "MAIER,P02"], "crosswalk: columns 1 and 2 have the same name; rename one"),
+        ([HEAD, "MUELLER,MUELLER"], "line 2: the identifier is its own pseudonym and would stand in the st"),
+        ([HEAD, "MAIER,P01", "P01,P01"], "line 3: the identifier is its own pseudonym"),
+        *(
+            (
+                [HEAD, "0MUELLER,P01", f"{near},P02"],
+                "line 3: the identifier differs from that of line 2 in zeros, blanks or upper and lower case",
+            )
+            for near in ("MUELLER", "0mueller", "0 MUELLER")
+        ),
         (
             [HEAD, "MUELLER,P01", "MUELLER,P02"],
             "line 3: the identifier has another pseudonym in line 2; keep",
