@@ -127,15 +127,17 @@ def find_motion(mask: Mask, image: Volume, other: Volume) -> Motion:
 
 def _check(found: Motion) -> None:
     shift = float(np.linalg.norm(found.shift_mm))
-    if shift > MAX_SHIFT_MM or found.rotation_deg > MAX_ROTATION_DEG:
+    # Asked so that a result which is no number is refused, too.
+    if not (shift <= MAX_SHIFT_MM and found.rotation_deg <= MAX_ROTATION_DEG):
         raise CaseError(
             f"the registration moved the tumour by {shift:.0f} mm and {found.rotation_deg:.0f}°, "
             f"more than {MAX_SHIFT_MM:g} mm or {MAX_ROTATION_DEG:g}°; {_WAY_OUT}"
         )
-    if found.metric_before is None or found.metric_after is None or found.metric_after > found.metric_before:
+    before, after = found.metric_before, found.metric_after
+    if before is None or after is None or not after <= before:
         raise CaseError(
             "the registration made the match worse than patient coordinates as they are "
-            f"(metric {found.metric_after} after, {found.metric_before} before); {_WAY_OUT}"
+            f"(metric {after} after, {before} before); {_WAY_OUT}"
         )
 
 

@@ -249,6 +249,23 @@ def test_motion_that_makes_the_match_worse_is_refused() -> None:
         find_motion(mask, image, noise)
 
 
+@pytest.mark.parametrize(
+    ("motion", "told"),
+    [
+        (Motion(metric_before=float("nan"), metric_after=-0.5), "made the match worse"),
+        (Motion(metric_before=-0.5, metric_after=float("nan")), "made the match worse"),
+        (
+            Motion(shift_mm=(float("nan"), 0, 0), metric_before=-0.4, metric_after=-0.5),
+            "by nan mm",
+        ),
+    ],
+)
+def test_motion_that_is_no_number_is_refused(motion: Motion, told: str) -> None:
+    """Every comparison with it is false."""
+    with pytest.raises(CaseError, match=told):
+        registration._check(motion)
+
+
 @pytest.mark.parametrize("fault", ["elsewhere", "flat"])
 def test_images_that_cannot_be_compared_are_told(fault: str) -> None:
     """No overlap, or nothing to see: a plain message, without the words of ITK."""
