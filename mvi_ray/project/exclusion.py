@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,9 +123,15 @@ def _check_patient(patient: str, known: Collection[str], reason: str, holds: lis
         )
     if holds:
         raise UsageError(f"{patient} is excluded already; `mvi exclude {patient} --undo` takes it back")
-    words = set(re.findall(r"[\w'-]+", reason.lower()))
-    if any(name.lower() in words for name in known):
+    words = _words(reason)
+    # Whatever blanks and signs stand inside: neighbouring words together may be a pseudonym.
+    said = {"".join(words[at:end]) for at in range(len(words)) for end in range(at + 1, len(words) + 1)}
+    if any("".join(_words(name)) in said for name in known):
         raise UsageError("the reason names a patient, and it stands in the flow chart; leave the name out")
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _screened(project: Project) -> set[str]:

@@ -100,6 +100,26 @@ def test_reason_names_nobody(project: Project, reason: str, message: str) -> Non
     assert project.exclude() == []
 
 
+@pytest.mark.parametrize(
+    ("patient", "reason"),
+    [
+        ("Patient 07", "like patient 07, twice"),
+        ("Patient 07", "as in Patient_07/AP"),
+        ("P-3", "like p 3"),
+        ("P3", "like P-3"),
+        ("Müller", "like Mu\u0308ller"),
+    ],
+)
+def test_reason_names_nobody_however_it_is_spelt(written: WrittenProject, patient: str, reason: str) -> None:
+    """A pseudonym may hold blanks and signs, and a writer may put others there."""
+    row = {"patient_id": patient, "mvi": 1, "centre": "A", "age": 50.0, "sex": "male"}
+    written.clinical([row])
+    written.project.settle("ingest")
+    with pytest.raises(UsageError, match="the reason names a patient"):
+        written.project.exclude(patient, reason)
+    assert len(written.project.exclude(patient, "patient moved in 07 of 9 slices")) == 1
+
+
 def test_who_is_not_there_or_already_out_is_told(project: Project) -> None:
     """A misspelt pseudonym must not look like an exclusion."""
     with pytest.raises(UsageError, match="named the patient 'p3'; check the pseudonym"):
