@@ -140,7 +140,8 @@ def _carried(row: Row) -> str:
 
 def _clipped(row: Row) -> float | None:
     """Share of a derived region that was cut off; None where nothing is recorded."""
-    cut = [row[name] for name in ("clipped_organ_mm3", "clipped_image_mm3") if row[name] is not None]
+    names = ("clipped_organ_mm3", "clipped_image_mm3", "clipped_threshold_mm3")
+    cut = [row[name] for name in names if row[name] is not None]
     if not cut or row["volume_mm3"] is None:
         return None
     whole = sum(cut) + row["volume_mm3"]

@@ -90,15 +90,18 @@ def write_quality_page(project: Project, progress: Progress | None = None) -> Qu
 
 
 def _written(project: Project, progress: Progress) -> QualityPage:
-    tables = project.store.tables
-    rows = {name: tables[name].read().to_pylist() for name in ("images", "masks", "quarantine")}
+    # An ingest may commit between two tables.
+    with project.pinned() as (store, _):
+        rows = {
+            name: store.query(f"FROM raw.{name}").to_pylist() for name in ("images", "masks", "quarantine")
+        }
+        patients = store.query("SELECT patient_id, centre FROM raw.patients").to_pydict()
     cases = find_cases(project.study, **rows)
     folder = project.folder / PICTURES
     names = {case.name for case in cases if case.name}
     done = _drawn(project.store.root, folder, cases, progress)
     tiles = tuple(_finished(case, done, project.study) for case in cases)
     warnings = tuple(find_warnings(tiles))
-    patients = tables["patients"].read(["patient_id", "centre"]).to_pydict()
     summary = QualitySummary(
         study=project.study.name,
         created=now(),

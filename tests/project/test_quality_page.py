@@ -17,6 +17,8 @@ from mvi_ray.errors import StoreError
 from mvi_ray.project import erasure, quality_page
 from mvi_ray.project.quality_files import quality_locked
 from mvi_ray.store.schemas import TABLES
+from mvi_ray.store.store import Store
+from mvi_ray.store.tables import Table
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 QUIET = (
@@ -171,6 +173,42 @@ def test_a_ring_that_was_mostly_cut_off_is_said_with_its_share(two):
     assert "organ outlined" in _html(two)
 
 
+def test_a_ring_that_intensities_cut_off_is_said_with_its_share(two):
+    """Hardly a voxel is brighter than the limit."""
+    study = two.folder / "study.yaml"
+    study.write_text(study.read_text().replace("clip: none", "clip: {above: 108}"))
+    two.add("P1", ["AP"])
+    page = two.open().quality_page()
+    query = "FROM masks WHERE patient_id = 'P1' AND phase = 'AP' AND region = 'peritumoral'"
+    (row,) = two.open().sql(query).to_pylist()
+    cut = row["clipped_threshold_mm3"] + row["clipped_image_mm3"]
+    share = cut / (cut + row["volume_mm3"])
+    assert share > 0.5
+    said = [w.text for w in page.warnings if w.kind == "clipped" and (w.patient_id, w.phase) == ("P1", "AP")]
+    assert said == [f"{100 * share:.0f} % of peritumoral cut off"]
+
+
+def test_the_page_shows_one_state_of_the_store(two, monkeypatch):
+    """An ingest that commits while the page reads its tables does not get half onto it."""
+    done = []
+
+    def then_ingest(whole):
+        def call(self, *args, **more):
+            answer = whole(self, *args, **more)
+            if not done:
+                done.append(True)
+                two.add("P4", ["AP"])
+            return answer
+
+        return call
+
+    for owner, name in ((Table, "read"), (Store, "query")):
+        monkeypatch.setattr(owner, name, then_ingest(getattr(owner, name)))
+    page = two.open().quality_page()
+    assert done
+    assert ("AP", "no-image") not in _kinds(page, "P4")
+
+
 def test_a_mask_of_an_image_that_was_replaced_does_not_count(two):
     """It is no longer drawn, and the page says so."""
     two.write_case("P1", "AP", reader="R2", image=False)
@@ -314,7 +352,8 @@ def test_an_erasure_waits_for_a_page_that_is_being_written(planted):
 
 def test_the_page_reads_columns_that_the_tables_have():
     """Names of columns stand in the code of the page."""
-    names = {"voxels", "volume_mm3", "clipped_organ_mm3", "clipped_image_mm3", "organ_digest", "organ_path"}
+    names = {"voxels", "volume_mm3", "clipped_organ_mm3", "clipped_image_mm3", "clipped_threshold_mm3"}
+    names |= {"organ_digest", "organ_path"}
     assert names <= TABLES["masks"].columns.keys()
 
 
