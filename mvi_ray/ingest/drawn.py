@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import hypot
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import CaseError, MaskError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mvi_ray.volume import Geometry, Volume
 
 _Case = dict[str, Any]
+_DRAW = "draw it on this phase, or leave it out"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +41,8 @@ class DrawnMask:
         resampled_from: region to the grid that its file lay on, when it had to be resampled.
         carried_from: phase that it was drawn on, when that is another one.
         motion: how it was moved from there.
+        refused: region to why its own file cannot be used.
+        without_organ: why the organ's file cannot be used; None when it can, or none was given.
     """
 
     lesion: str
@@ -48,6 +52,8 @@ class DrawnMask:
     resampled_from: Mapping[str, str]
     carried_from: str | None = None
     motion: Motion | None = None
+    refused: Mapping[str, CaseError] = field(default_factory=dict)
+    without_organ: CaseError | None = None
 
     @property
     def tumour(self) -> Mask:
@@ -83,11 +89,9 @@ def read_drawn(
 
     def read(at: int, one: ManifestRow) -> Mask:
         found = _read(one, folder, grid, study)
-        problems.extend(Problem("warning", *remark, line=at, **one.case) for remark in found.remarks)
+        problems.extend(_remarks(found, "mask", {"line": at, **one.case}))
         if found.resampled_from is not None:
             resampled[one.region] = found.resampled_from
-            reason = f"mask was resampled from its own grid ({found.resampled_from})"
-            problems.append(Problem("warning", reason, "look at it on the quality page", line=at, **one.case))
         return found.mask.to_canonical(grid.orientation)
 
     drawn = read(line, row)
@@ -95,17 +99,28 @@ def read_drawn(
     if thin:
         problems.append(Problem("warning", *thin, line=line, **row.case))
     given: dict[str, Mask] = {}
-    refused: set[str] = set()
+    refused: dict[str, CaseError] = {}
     for at, other in rows[1:]:
         try:
             given[other.region] = read(at, other)
         except CaseError as error:
-            refused.add(other.region)
-            problems.append(Problem.of(error, line=at, **other.case))
-    organ = _read_organ(row, folder, grid, study)
+            refused[other.region] = error
+            problems.append(Problem.of(error, line=at, of_file=True, **other.case))
     case = {"line": line, **row.case}
-    regions, failed = _regions(drawn, organ, volume, given, study, case, refused)
-    return DrawnMask(row.lesion, row.reader, regions, organ, resampled), [*problems, *failed]
+    organ, without_organ = None, None
+    try:
+        if row.organ_mask is not None:
+            found = _read_organ(row, folder / row.organ_mask, grid, study)
+            problems.extend(_remarks(found, "organ mask", case))
+            # The organ only cuts voxels away, so it shares the grid of the mask it cuts to the last bit.
+            organ = Mask(found.mask.array, grid).to_canonical(grid.orientation)
+    except CaseError as error:
+        without_organ = error
+    regions, failed = _regions(drawn, organ, volume, given, study, case, refused, without_organ)
+    mask = DrawnMask(
+        row.lesion, row.reader, regions, organ, resampled, refused=refused, without_organ=without_organ
+    )
+    return mask, [*problems, *failed]
 
 
 def carried(
@@ -135,11 +150,31 @@ def carried(
                 **case,
             )
         )
-    organ = None if drawn.organ is None else carry_along(drawn.organ, found.motion, volume).mask
-    given = {name: carry_along(mask, found.motion, volume).mask for name, mask in drawn.given.items()}
-    regions, failed = _regions(found.mask, organ, volume, given, study, case)
-    mask = DrawnMask(drawn.lesion, drawn.reader, regions, organ, drawn.resampled_from, phase, found.motion)
-    return mask, [*problems, *failed]
+    organ, without_organ = None, drawn.without_organ
+    if drawn.organ is not None:
+        try:
+            organ = carry_along(drawn.organ, found.motion, volume).mask
+        except CaseError:
+            without_organ = MaskError(f"nothing of the organ mask of {phase} lies in this image; {_DRAW}")
+    given: dict[str, Mask] = {}
+    refused = dict(drawn.refused)
+    for name, mask in drawn.given.items():
+        try:
+            given[name] = carry_along(mask, found.motion, volume).mask
+        except CaseError as error:
+            refused[name] = error
+    problems.extend(_without_file(refused, case))
+    regions, failed = _regions(found.mask, organ, volume, given, study, case, refused, without_organ)
+    taken = replace(
+        drawn,
+        regions=regions,
+        organ=organ,
+        carried_from=phase,
+        motion=found.motion,
+        refused=refused,
+        without_organ=without_organ,
+    )
+    return taken, [*problems, *failed]
 
 
 def agreed(
@@ -170,18 +205,45 @@ def agreed(
         by_hand = [name for name in study.regions if all(name in one.given for one in drawn)]
         try:
             mask = consensus([one.tumour for one in drawn], rule.method, rule.threshold)
-            given = {
-                name: consensus([one.given[name] for one in drawn], rule.method, rule.threshold)
-                for name in by_hand
-            }
         except CaseError as error:
             problems.append(Problem.of(error, **place))
             continue
+        given: dict[str, Mask] = {}
+        refused = {name: error for one in drawn for name, error in one.refused.items()}
+        for name in by_hand:
+            try:
+                given[name] = consensus([one.given[name] for one in drawn], rule.method, rule.threshold)
+            except CaseError as error:
+                refused[name] = error
         organ = next((one.organ for one in drawn if one.organ is not None), None)
-        regions, failed = _regions(mask, organ, volume, given, study, place)
-        made.append(DrawnMask(lesion, rule.name, regions, organ, {}))
+        faults = [one.without_organ for one in drawn if one.without_organ is not None]
+        without_organ = faults[0] if faults and organ is None else None
+        problems.extend(_without_file(refused, place))
+        regions, failed = _regions(mask, organ, volume, given, study, place, refused, without_organ)
+        made.append(_together(drawn, DrawnMask(lesion, rule.name, regions, organ, {})))
         problems.extend(failed)
     return made, problems
+
+
+def _together(drawn: Sequence[DrawnMask], consensus: DrawnMask) -> DrawnMask:
+    """A consensus with where its inputs came from: it is as good as the one that went farthest."""
+    grids: dict[str, dict[str, None]] = {}
+    for one in drawn:
+        for region, grid in one.resampled_from.items():
+            grids.setdefault(region, {})[grid] = None
+    moved = [one for one in drawn if one.carried_from is not None]
+    motions = [one.motion for one in moved if one.motion is not None]
+    return replace(
+        consensus,
+        resampled_from={region: ", ".join(found) for region, found in grids.items()},
+        carried_from=moved[0].carried_from if moved else None,
+        motion=max(motions, key=lambda one: (hypot(*one.shift_mm), one.rotation_deg), default=None),
+    )
+
+
+def _without_file(refused: Mapping[str, CaseError], case: _Case) -> list[Problem]:
+    """Regions drawn by hand that a mask lacks which was made from others."""
+    return [Problem.of(error, of_file=True, **{**case, "region": name}) for name, error in refused.items()]
 
 
 def _regions(
@@ -191,10 +253,17 @@ def _regions(
     given: Mapping[str, Mask],
     study: Study,
     case: _Case,
-    refused: Collection[str] = (),
+    refused: Collection[str],
+    without_organ: CaseError | None,
 ) -> tuple[tuple[Region, ...], list[Problem]]:
-    made, failed = derive_regions(drawn, study.regions, organ, volume, given, refused)
-    problems = [Problem.of(error, **{**case, "region": name}) for name, error in failed.items()]
+    made, failed = derive_regions(drawn, study.regions, organ, volume, given, refused, without_organ)
+    problems = [
+        Problem.of(error, of_file=error is without_organ, **{**case, "region": name})
+        for name, error in failed.items()
+    ]
+    if without_organ is not None and without_organ not in failed.values():
+        # Nothing is cut to it, in this study.
+        problems.append(Problem.of(without_organ, of_file=True, **case))
     return (Region(DRAWN, drawn, mask_facts(drawn)), *made), problems
 
 
@@ -209,20 +278,24 @@ def _read(row: ManifestRow, folder: Path, grid: Geometry, study: Study) -> ReadM
     )
 
 
-def _read_organ(row: ManifestRow, folder: Path, grid: Geometry, study: Study) -> Mask | None:
-    if row.organ_mask is None:
-        return None
+def _remarks(found: ReadMask, what: str, case: _Case) -> list[Problem]:
+    remarks = [Problem("warning", *remark, **case) for remark in found.remarks]
+    if found.resampled_from is not None:
+        reason = f"{what} was resampled from its own grid ({found.resampled_from})"
+        remarks.append(Problem("warning", reason, "look at it on the quality page", **case))
+    return remarks
+
+
+def _read_organ(row: ManifestRow, path: Path, grid: Geometry, study: Study) -> ReadMask:
     choice = SegmentChoice.of(row.organ_label, None, study.segments.organ)
-    found = read_mask(
-        folder / row.organ_mask,
+    return read_mask(
+        path,
         choice,
         grid,
         geometry=study.geometry,
         fractional=study.dicom.fractional,
         what="organ mask",
     )
-    # The organ only cuts voxels away, so it shares the grid of the mask it cuts to the last bit.
-    return Mask(found.mask.array, grid).to_canonical(grid.orientation)
 
 
 def _check_extent(mask: Mask) -> tuple[str, str] | None:

@@ -20,6 +20,8 @@ class Problem:
         line: line of the table, counted from 1 with the header.
         table: which file the line is of.
         patient_id, session, phase, lesion, region, reader: as far as the case is known.
+        of_file: whether a region, or the organ, lacks its file: a change of the study does not mend
+            that, only another ingest does.
     """
 
     severity: Literal["error", "warning"]
@@ -33,6 +35,7 @@ class Problem:
     region: str | None = None
     reader: str | None = None
     table: Literal["manifest", "clinical", "features"] = "manifest"
+    of_file: bool = False
 
     @classmethod
     def of(cls, error: MviError, **case: Any) -> Self:
@@ -64,4 +67,6 @@ class Problem:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
-        return {"case": self.case, **asdict(self)}
+        content = asdict(self)
+        del content["of_file"]
+        return {"case": self.case, **content}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mvi_ray.ingest.manifest import ManifestRow
     from mvi_ray.study import Study
 
-_VERSION = 1
+_VERSION = 2
 """Counts up when the same files would become other voxels or other rows."""
 
 _BLOCK = 1 << 20

@@ -281,7 +281,8 @@ def _drop_replaced(project: Project, problems: tuple[Problem, ...]) -> None:
     """
     tables = project.store.tables
     for problem in problems:
-        if problem.severity != "error":
+        # Without its organ a mask is stored all the same, and takes the place of the old one.
+        if problem.severity != "error" or (problem.of_file and problem.region is None):
             continue
         names = ["patient_id", "session", "phase"]
         if problem.lesion is not None:

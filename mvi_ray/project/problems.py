@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _UNKNOWN = "-"
 
+UNTRIED = 0
+"""Attempts at a region whose file, or whose organ's file, is refused: nobody tried to make it."""
+
 
 def record_problems(quarantine: Table, problems: Iterable[Problem], patients: set[str]) -> None:
     """Replace what was recorded at earlier ingests of these patients by what stands now."""
@@ -38,7 +41,7 @@ def add_problems(quarantine: Table, problems: Iterable[Problem]) -> None:
             "family": _UNKNOWN,
             "reason": problem.reason,
             "way_out": problem.way_out,
-            "attempts": 1,
+            "attempts": UNTRIED if problem.of_file else 1,
             "failed_at": now(),
         }
     quarantine.write(list(rows.values()))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import StoreError
 from mvi_ray.ingest.problem import Problem
-from mvi_ray.project.problems import add_problems
-from mvi_ray.regions.derive import GIVEN, definition_text, derive_regions
+from mvi_ray.project.problems import UNTRIED, add_problems
+from mvi_ray.regions.derive import GIVEN, definition_text, derive_regions, is_cut_to_organ
 from mvi_ray.store.tables import now
 from mvi_ray.store.volumes import StoredVolume, save_volume
 from mvi_ray.study import DRAWN, ByHand, with_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mvi_ray.errors import MviError
@@ -68,7 +68,8 @@ def region_row(root: Path, region: Region, image: str) -> dict[str, Any]:
 def derive_again(project: Project, progress: Progress) -> list[Problem]:
     """Make the regions whose definition in the study is not the one they were made by.
 
-    Regions that are files of their own stay, and count for those that are made from them.
+    Regions that are files of their own stay, and count for those that are made from them. Where such
+    a file, or that of the organ, was refused at ingest, nothing is made in its place.
 
     Returns:
         Regions that cannot be made any more; their old rows are removed. They stand in the
@@ -78,8 +79,9 @@ def derive_again(project: Project, progress: Progress) -> list[Problem]:
     problems: list[Problem] = []
     fresh: list[dict[str, Any]] = []
     quarantine = project.store.tables["quarantine"]
-    listed = set(quarantine.read(["region"]).column(0).to_pylist())
-    todo = [case for case in _cases(table, project.study.regions) if case.wanted]
+    rows = quarantine.read([*_VOI, "region", "stage", "attempts"]).to_pylist()
+    listed = {row["region"] for row in rows}
+    todo = [case for case in _cases(table, project.study.regions, _without_file(rows)) if case.wanted]
     images = _images(project) if any(case.reads_image for case in todo) else {}
     for number, case in enumerate(todo, start=1):
         row = case.rows[DRAWN]
@@ -121,10 +123,12 @@ class _Case:
     Args:
         rows: region to row of the table.
         definitions: of all regions of the study.
+        without_file: regions whose own file, or whose organ's, ingest refused.
     """
 
     rows: dict[str, dict[str, Any]]
     definitions: Mapping[str, Definition]
+    without_file: frozenset[str] = frozenset()
 
     @property
     def given(self) -> list[str]:
@@ -132,13 +136,27 @@ class _Case:
         return [name for name in self.definitions if self._made(name) == GIVEN]
 
     @property
+    def refused(self) -> list[str]:
+        """Regions that only another ingest can make."""
+        # Which file it was is not recorded: what is cut to an organ and was not made may lack that.
+        no_organ = bool(self.without_file) and self.rows[DRAWN]["organ_path"] is None
+        return [
+            name
+            for name, definition in self.definitions.items()
+            if name in self.without_file
+            or (no_organ and name not in self.rows and is_cut_to_organ(definition))
+        ]
+
+    @property
     def wanted(self) -> list[str]:
         """Regions whose definition is not the one they were made by."""
-        given = self.given
+        given, refused = self.given, self.refused
         return [
             name
             for name in self.definitions
-            if name not in given and self._made(name) != definition_text(name, self.definitions, given)
+            if name not in given
+            and name not in refused
+            and self._made(name) != definition_text(name, self.definitions, given)
         ]
 
     @property
@@ -179,19 +197,36 @@ class _Case:
             for name in self.given
             if name in needed
         }
-        made, failed = derive_regions(stored.load_mask(root), needed, organ, image, given)
+        made, failed = derive_regions(stored.load_mask(root), needed, organ, image, given, self.refused)
         return (
             [region for region in made if region.name in wanted],
             {name: error for name, error in failed.items() if name in wanted},
         )
 
 
-def _cases(table: Table, definitions: Mapping[str, Definition]) -> list[_Case]:
+def _without_file(quarantine: Sequence[dict[str, Any]]) -> dict[tuple[str, ...], set[str]]:
+    """Regions of each drawn mask that ingest could not make for want of a file."""
+    found: dict[tuple[str, ...], set[str]] = {}
+    for row in quarantine:
+        if row["stage"] == "ingest" and row["attempts"] == UNTRIED:
+            found.setdefault(tuple(row[k] for k in _VOI), set()).add(row["region"])
+    return found
+
+
+def _cases(
+    table: Table,
+    definitions: Mapping[str, Definition],
+    without_file: Mapping[tuple[str, ...], set[str]],
+) -> list[_Case]:
     """Every drawn mask with its regions, in the order of the table."""
     cases: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
     for row in table.read().to_pylist():
         cases.setdefault(tuple(row[k] for k in _VOI), {})[row["region"]] = row
-    return [_Case(rows, definitions) for rows in cases.values() if DRAWN in rows]
+    return [
+        _Case(rows, definitions, frozenset(without_file.get(voi, ())))
+        for voi, rows in cases.items()
+        if DRAWN in rows
+    ]
 
 
 def _images(project: Project) -> dict[tuple[str, ...], StoredVolume]:

@@ -86,6 +86,7 @@ def derive_regions(
     image: Volume | None = None,
     given: Mapping[str, Mask] | None = None,
     refused: Collection[str] = (),
+    without_organ: CaseError | None = None,
 ) -> tuple[list[Region], dict[str, CaseError]]:
     """Make the regions of one drawn mask.
 
@@ -98,6 +99,8 @@ def derive_regions(
             as they are, whatever the definition says.
         refused: regions whose own file could not be used: nothing else takes their place, and nothing
             is made from them; the caller tells why.
+        without_organ: why the organ's file cannot be used: regions that are cut to it fail with that
+            reason, for uncut they would be other regions.
 
     Returns:
         The regions in the order of the definitions, and the error of each that could not be
@@ -122,6 +125,8 @@ def derive_regions(
                 masks[name] = _on_grid(given[name], drawn)
                 made[name] = Region(name, given[name], mask_facts(given[name]), GIVEN)
                 continue
+            if without_organ is not None and is_cut_to_organ(definitions[name]):
+                raise without_organ
             cut = _derive(name, definitions[name], masks, organ, image)
         except CaseError as error:
             failed[name] = error
@@ -137,6 +142,11 @@ def derive_regions(
             cut.clipped_threshold_mm3,
         )
     return [made[name] for name in definitions if name in made], failed
+
+
+def is_cut_to_organ(definition: Definition) -> bool:
+    """Whether a definition cuts to the organ mask."""
+    return not isinstance(definition, ByHand) and definition.to_organ
 
 
 def _derive(

@@ -130,16 +130,6 @@ def test_image_that_cannot_be_read_costs_its_masks_only_once(folder: Folder) -> 
         ({"mask": "jane-far.nrrd"}, "mask lies outside the image"),
         ({"mask": "jane-colour.nrrd"}, "mask has 3 values in each voxel"),
         ({"mask": "jane-cut.nii"}, "mask file ends early"),
-        ({"organ_mask": "jane-gone.nii"}, "organ mask file does not exist"),
-        ({"organ_mask": "jane-organs.nrrd"}, "organ mask holds 2 labels (3, 5)"),
-        (
-            {"organ_mask": "jane-organs.nrrd", "organ_label": 4},
-            "label 4 does not occur in the organ mask, which holds 3, 5",
-        ),
-        ({"organ_mask": "jane-empty.nrrd"}, "organ mask is empty"),
-        ({"organ_mask": "jane-empty.nrrd", "organ_label": 1}, "organ mask is empty"),
-        ({"organ_mask": "jane-shifted.nrrd"}, "organ mask lies on another grid"),
-        ({"organ_mask": "jane-far.nrrd"}, "organ mask lies outside the image"),
     ],
 )
 def test_bad_mask_is_told_and_its_siblings_live(folder: Folder, cells: dict[str, Any], reason: str) -> None:
@@ -159,9 +149,6 @@ def test_bad_mask_is_told_and_its_siblings_live(folder: Folder, cells: dict[str,
     folder.write("jane-shifted.nrrd", block(), origin=(10.5, -20.0, 30.0))
     folder.write("jane-far.nrrd", block(), origin=(900.0, -20.0, 30.0))
     folder.write("jane-colour.nrrd", np.stack([block()] * 3, axis=-1), vector=True)
-    organs = np.full(SHAPE, 5, dtype=np.uint8)
-    organs[0] = 3
-    folder.write("jane-organs.nrrd", organs)
     cut = folder.write("jane-cut.nii", block())
     cut.write_bytes(cut.read_bytes()[:500])
     case = folder.read({}, {"lesion": "2", **cells}, {"lesion": "3"}, rings=RING)
@@ -172,6 +159,49 @@ def test_bad_mask_is_told_and_its_siblings_live(folder: Folder, cells: dict[str,
     assert (problem.line, problem.lesion, problem.reader, problem.phase) == (3, "2", "R1", "AP")
     assert [m.lesion for m in case.masks] == ["1", "3"]
     assert all(len(m.regions) == 2 for m in case.masks)
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"organ_mask": "jane-gone.nii"}, "organ mask file does not exist"),
+        ({"organ_mask": "jane-organs.nrrd"}, "organ mask holds 2 labels (3, 5)"),
+        (
+            {"organ_mask": "jane-organs.nrrd", "organ_label": 4},
+            "label 4 does not occur in the organ mask, which holds 3, 5",
+        ),
+        ({"organ_mask": "jane-empty.nrrd"}, "organ mask is empty"),
+        ({"organ_mask": "jane-empty.nrrd", "organ_label": 1}, "organ mask is empty"),
+        ({"organ_mask": "jane-shifted.nrrd"}, "organ mask lies on another grid"),
+        ({"organ_mask": "jane-far.nrrd"}, "organ mask lies outside the image"),
+    ],
+)
+def test_bad_organ_mask_costs_what_it_cuts_and_not_the_tumour(
+    folder: Folder, cells: dict[str, Any], reason: str
+) -> None:
+    """The ring fails with the organ's reason: uncut it would be another region."""
+    folder.image()
+    folder.mask()
+    folder.write("jane-empty.nrrd", np.zeros(SHAPE, dtype=np.uint8))
+    folder.write("jane-shifted.nrrd", block(), origin=(10.5, -20.0, 30.0))
+    folder.write("jane-far.nrrd", block(), origin=(900.0, -20.0, 30.0))
+    organs = np.full(SHAPE, 5, dtype=np.uint8)
+    organs[0] = 3
+    folder.write("jane-organs.nrrd", organs)
+    whole = {"whole": Ring(kind="ring", outer_mm=2, clip="none")}
+    case = folder.read({}, {"lesion": "2", **cells}, rings=RING | whole)
+    assert only(case)[0].startswith(reason)
+    problem = case.problems[0]
+    assert (problem.line, problem.lesion, problem.region) == (3, "2", "peritumoral")
+    assert problem.way_out
+    assert [[r.name for r in m.regions] for m in case.masks] == [
+        ["intratumoral", "peritumoral", "whole"],
+        ["intratumoral", "whole"],
+    ]
+    unused = folder.read({"lesion": "2", **cells}, rings=whole)
+    assert only(unused)[0].startswith(reason)
+    assert (unused.problems[0].lesion, unused.problems[0].region) == ("2", None)
+    assert [r.name for r in unused.masks[0].regions] == ["intratumoral", "whole"]
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from mvi_ray.ingest.case import ImageCase, read_case
+from mvi_ray.ingest.drawn import agreed
 from mvi_ray.ingest.manifest import ManifestRow
 from mvi_ray.regions.derive import GIVEN
+from mvi_ray.regions.registration import Motion
 from mvi_ray.study import ByHand, Combination, Ring
 from mvi_ray.volume import Volume
 from tests.ingest.conftest import ORIGIN, SHAPE, SPACING, Folder, block, study_with
@@ -221,6 +224,49 @@ def test_organ_and_regions_by_hand_come_along(folder: Folder) -> None:
     assert np.array_equal(margin.mask.array, moved(1))
 
 
+def test_what_vanishes_on_the_other_grid_costs_itself_only(folder: Folder) -> None:
+    """PP ends before the margin and the organ begin: tumour and uncut ring go in."""
+    two_phases(folder, shift=5 * SPACING[0])
+    far = np.zeros(SHAPE, np.uint8)
+    far[2:4, 3:6, :3] = 1
+    folder.write("far.nii.gz", far)
+    uncut = Ring(kind="ring", outer_mm=2, clip="none")
+    study = study_with({"peritumoral": RING, "uncut": uncut, "margin": HAND}, **CARRY)
+    found = case(
+        folder,
+        study,
+        {"phase": "PP", "image": "pp.nii.gz", "mask": None},
+        donors=(
+            {"image": "ap.nii.gz", "organ_mask": "far.nii.gz"},
+            {"image": "ap.nii.gz", "mask": "far.nii.gz", "region": "margin"},
+        ),
+    )
+    assert list(regions(found.masks[0])) == ["intratumoral", "uncut"]
+    assert [(p.region, p.reason) for p in found.problems if p.severity == "error"] == [
+        ("margin", "nothing of the other phase's mask lies in this image"),
+        ("peritumoral", "nothing of the organ mask of AP lies in this image"),
+    ]
+    assert {p.phase for p in found.problems} == {"PP"}
+
+
+def test_what_the_other_phase_lacks_is_not_made_up_on_this_one(folder: Folder) -> None:
+    """The file of the ring is empty on AP, and the organ's too: PP gets no ring by definition either."""
+    two_phases(folder)
+    folder.write("empty.nii.gz", np.zeros(SHAPE, np.uint8))
+    study = study_with({"peritumoral": RING, "margin": Ring(kind="ring", outer_mm=2, clip="none")}, **CARRY)
+    found = case(
+        folder,
+        study,
+        {"phase": "PP", "image": "pp.nii.gz", "mask": None},
+        donors=(
+            {"image": "ap.nii.gz", "organ_mask": "empty.nii.gz"},
+            {"image": "ap.nii.gz", "mask": "empty.nii.gz", "region": "margin"},
+        ),
+    )
+    assert list(regions(found.masks[0])) == ["intratumoral"]
+    assert [p.region for p in found.problems] == ["margin", "peritumoral"]
+
+
 def test_a_mask_drawn_on_the_phase_itself_is_not_replaced(folder: Folder) -> None:
     """Other lesions and readers are carried."""
     two_phases(folder)
@@ -385,6 +431,51 @@ def test_carried_masks_may_agree(folder: Folder) -> None:
     assert told(found) == []
     assert [mask.reader for mask in found.masks] == ["R1", "R2", "R3", "CONS"]
     assert np.array_equal(found.masks[3].tumour.array, moved(-1))
+    assert found.masks[3].carried_from == "AP"
+    assert found.masks[3].motion == found.masks[0].motion is not None
+
+
+def test_a_consensus_is_as_good_as_the_input_that_went_farthest(folder: Folder) -> None:
+    """R1 drew on a grid that is finer along x, R3 on one along y, R2 on that of the image."""
+    rows = _three(folder)
+    for n, axis in ((1, 0), (3, 1)):
+        spacing, origin = list(SPACING), list(ORIGIN)
+        spacing[axis] /= 2
+        origin[axis] -= spacing[axis] / 2
+        fine = moved(n - 2).repeat(2, axis=2 - axis).astype(np.uint8)
+        folder.write(f"r{n}.nii.gz", fine, spacing=tuple(spacing), origin=tuple(origin))
+    found = case(folder, study_with({}, geometry="resample", **_readers()), *rows)
+    assert {p.severity for p in found.problems} == {"warning"}
+    grids = [mask.resampled_from.get("intratumoral") for mask in found.masks]
+    assert grids[1] is None
+    assert grids[0] != grids[2]
+    assert grids[3] == f"{grids[0]}, {grids[2]}"
+    assert found.masks[3].carried_from is None
+
+
+def test_the_farthest_motion_of_the_readers_is_that_of_the_consensus(folder: Folder) -> None:
+    """Each reader's tumour was registered by itself."""
+    folder.image()
+    folder.mask()
+    drawn = case(folder, study_with({}), {}).masks[0]
+    near, far = Motion(shift_mm=(1, 0, 0)), Motion(shift_mm=(0, -3, 0))
+    moved_masks = [replace(drawn, reader=f"R{n}", motion=m) for n, m in enumerate((near, far, None), start=1)]
+    volume = case(folder, study_with({}), {}).volume
+    assert volume is not None
+    carried_masks = [replace(m, carried_from="AP" if m.motion else None) for m in moved_masks]
+    (made,), _ = agreed(carried_masks, volume, study_with({}, **_readers()), {"phase": "PP"})
+    assert (made.carried_from, made.motion) == ("AP", far)
+
+
+def test_readers_who_agree_on_no_voxel_of_a_region_keep_their_tumour(folder: Folder) -> None:
+    """Margins far from each other cost the margin of the consensus."""
+    rows = _three(folder)
+    for n, row in enumerate(tuple(rows)):
+        name = folder.write(f"margin{n}.nii.gz", moved(3 * n - 3)).name
+        rows.append({**row, "mask": name, "region": "margin"})
+    found = case(folder, study_with({"margin": HAND}, **_readers()), *rows)
+    assert [(p.reader, p.region) for p in found.problems] == [("CONS", "margin")]
+    assert list(regions(found.masks[3])) == ["intratumoral"]
 
 
 def test_a_region_whose_file_is_refused_is_not_made_by_its_definition(folder: Folder) -> None:
@@ -431,6 +522,22 @@ def test_a_resampled_mask_is_recorded_with_the_region_it_is_of(folder: Folder) -
         {"mask": "fine.nii.gz", "region": "margin"},
     )
     assert list(turned.masks[0].resampled_from) == ["margin"]
+
+
+def test_an_organ_that_was_resampled_is_told(folder: Folder) -> None:
+    """With the grid of its file, beside what else is worth a look in it."""
+    folder.image()
+    folder.mask()
+    half = (SPACING[0] / 2, *SPACING[1:])
+    fine = np.ones((*SHAPE[:2], 2 * SHAPE[2]), np.uint8)
+    folder.write("liver.nii.gz", fine, spacing=half, origin=(ORIGIN[0] - SPACING[0] / 4, *ORIGIN[1:]))
+    row = {"organ_mask": "liver.nii.gz"}
+    ((severity, reason),) = told(case(folder, study_with({}, geometry="resample"), row))
+    assert severity == "warning"
+    assert reason.startswith("organ mask was resampled from its own grid (0.5 × 1.5 × 2 mm")
+    folder.write("part.nii.gz", np.ones((4, 8, 10), np.uint8))
+    ((severity, reason),) = told(case(folder, study_with({}), {"organ_mask": "part.nii.gz"}))
+    assert reason == "organ mask has (10, 8, 4) voxels, the image (10, 8, 6): it covers a part"
 
 
 def test_an_image_without_mask_stands_for_itself(folder: Folder) -> None:

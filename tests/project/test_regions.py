@@ -154,3 +154,33 @@ def test_derived_regions_repeat_where_the_drawn_mask_came_from(project: TinyProj
     for row in rows(project).values():
         assert {name: row[name] for name in moved} == moved
         assert row["shift_y_mm"] is None
+
+
+def test_region_whose_file_was_refused_waits_for_another_ingest(tiny: TinyProject) -> None:
+    """Neither the ring without its organ nor the definition of what was drawn takes its place."""
+    cut = "cut: {kind: ring, outer_mm: 2, clip: organ}"
+    write(tiny, cut, NEAR)
+    tiny.write_case("P1", "AP")
+    tiny.data.joinpath("m.csv").write_text(
+        "patient_id,phase,image,mask,region,organ_mask\n"
+        "P1,AP,P1-AP-image.nii.gz,P1-AP-mask-R1.nii.gz,,gone.nii.gz\n"
+        "P1,AP,P1-AP-image.nii.gz,gone.nii.gz,near,\n"
+    )
+    manifest = tiny.data / "m.csv"
+    assert tiny.open().ingest(manifest).left_out == 2
+    assert list(rows(tiny)) == ["intratumoral"]
+    assert again(tiny) == []
+    write(tiny, cut.replace("2", "3"), NEAR, "more: {kind: ring, outer_mm: 3, clip: organ}")
+    assert again(tiny) == []
+    assert list(rows(tiny)) == ["intratumoral"]
+    write(tiny, cut, NEAR, "other: {kind: ring, outer_mm: 3, clip: none}")
+    assert again(tiny) == []
+    assert set(rows(tiny)) == {"intratumoral", "other"}
+    tiny.write_case("P1", "AP", reader="liver", radius=6, image=False)
+    manifest.write_text(
+        "patient_id,phase,image,mask,region,organ_mask\n"
+        "P1,AP,P1-AP-image.nii.gz,P1-AP-mask-R1.nii.gz,,P1-AP-mask-liver.nii.gz\n"
+    )
+    assert tiny.open().ingest(manifest).left_out == 0
+    assert set(rows(tiny)) == {"intratumoral", "cut", "near", "other"}
+    assert rows(tiny)["cut"]["clipped_organ_mm3"] is not None

@@ -243,21 +243,21 @@ def _(place: Place) -> Cells:
     return _contours(place, Geometry(GRID.size, GRID.spacing, GRID.origin, turned))
 
 
-@kind("organ-absent", "organ mask file does not exist", keeps="image")
+@kind("organ-absent", "organ mask file does not exist", keeps="case")
 def _(place: Place) -> Cells:
     return {"organ_mask": place.cell(place.path(".nii.gz"))}
 
 
-@kind("organ-empty", "organ mask is empty", keeps="image")
+@kind("organ-empty", "organ mask is empty", keeps="case")
 def _(place: Place) -> Cells:
     return {"organ_mask": place.cell(place.write(".nii.gz", np.zeros(GRID.shape, np.uint8)))}
 
 
-@kind("organ-label-absent", "label 5 does not occur in the organ mask", keeps="image")
+@kind("organ-label-absent", "label 5 does not occur in the organ mask", keeps="case")
 def _(place: Place) -> Cells:
     return {"organ_mask": place.cell(place.write(".nii.gz", block())), "organ_label": "5"}
 
 
-@kind("organ-is-an-image", "organ mask holds fractions", keeps="image")
+@kind("organ-is-an-image", "organ mask holds fractions", keeps="case")
 def _(place: Place) -> Cells:
     return {"organ_mask": place.cell(place.write(".nii.gz", values()))}
