@@ -119,6 +119,11 @@ def _drop_other_kinds(
 
 def _store_centres(project: Project, table: ClinicalTable) -> Iterator[Problem]:
     column = project.study.clinical.centre
+    counts = (
+        "the one in the store is kept"
+        if column is None
+        else f"clinical.{column} holds the first, patients.centre the second"
+    )
     patients = project.store.tables["patients"]
     known = {row["patient_id"]: row["centre"] for row in patients.read().to_pylist()}
     fresh = []
@@ -129,8 +134,8 @@ def _store_centres(project: Project, table: ClinicalTable) -> Iterator[Problem]:
         if centre is not None and before is not None and before != centre:
             yield Problem(
                 "error",
-                f"centre is {centre!r} in the clinical table and {before!r} in the manifest",
-                "one patient belongs to one centre; the manifest's was kept",
+                f"centre is {centre!r} in the clinical table and {before!r} in the store",
+                f"one patient belongs to one centre: correct one of them; until then {counts}",
                 patient_id=patient,
             )
         elif patient not in known or (centre is not None and before is None):

@@ -20,11 +20,17 @@ _MASK = (*_IMAGE, "lesion", "reader")
 def with_store(store: Store, problems: Iterable[Problem]) -> list[Problem]:
     """Problems of a manifest, seen together with what earlier ingests have stored.
 
-    A phase that the store has is not missing. A case that cannot be replaced stays as it was,
-    and that must be said: its features go on into models.
+    A phase that the store has is not missing. A case that cannot be replaced by a line of the
+    manifest stays as it was, and that must be said: its features go on into models. A mask whose image
+    is another one now, or is gone, goes into none.
     """
-    images = _keys(store, "images", _IMAGE)
-    masks = _keys(store, "masks", _MASK)
+    rows = store.tables["images"].read([*_IMAGE, "image_digest"]).to_pylist()
+    images = {tuple(row[k] for k in _IMAGE): row["image_digest"] for row in rows}
+    masks = {
+        tuple(row[k] for k in _MASK)
+        for row in store.tables["masks"].read([*_MASK, "image_digest"]).to_pylist()
+        if images.get(tuple(row[k] for k in _IMAGE)) == row["image_digest"]
+    }
     seen = []
     for problem in problems:
         image = tuple(getattr(problem, name) for name in _IMAGE)
@@ -32,8 +38,8 @@ def with_store(store: Store, problems: Iterable[Problem]) -> list[Problem]:
             continue
         mask = tuple(getattr(problem, name) for name in _MASK)
         stored = mask in masks if problem.lesion is not None else image in images
-        if problem.severity == "error" and problem.region is None and stored:
-            way_out = f"{problem.way_out}; until then the one ingested earlier stays in use"
+        if problem.severity == "error" and problem.region is None and stored and not problem.of_file:
+            way_out = f"{problem.way_out}; until then the one in the store stays in use"
             seen.append(replace(problem, way_out=way_out))
         else:
             seen.append(problem)

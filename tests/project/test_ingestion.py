@@ -83,6 +83,25 @@ def test_a_mask_of_an_image_that_was_replaced_is_listed(tiny):
     assert reasons == {("R2", "intratumoral", why), ("R2", "peritumoral", why)}
 
 
+def test_what_stays_in_use_is_told_of_masks_that_do(tiny):
+    """A line that is wrong leaves its mask in the store; it counts as long as its image does."""
+    for reader in ("R1", "R2"):
+        tiny.write_case("P1", "AP", reader=reader)
+        tiny.open().ingest(tiny.write_manifest([("P1", "AP")], reader=reader))
+    twice = "P1,AP,other.nii.gz,P1-AP-mask-R2.nii.gz,R2\n"
+
+    def said():
+        summary = tiny.open().ingest(tiny.write_manifest([("P1", "AP")], more=twice))
+        (problem,) = [p for p in summary.problems if p.region is None and p.severity == "error"]
+        assert "another image is given" in problem.reason
+        return problem.way_out
+
+    assert said().endswith("; until then the one in the store stays in use")
+    tiny.write_case("P1", "AP", peak=50)
+    assert "stays in use" not in said()
+    assert _rows(tiny, "SELECT DISTINCT reader FROM cr") == []
+
+
 def test_a_ring_that_cannot_be_made_from_a_new_mask_does_not_live_on(tiny):
     """The study now asks for one that is thinner than a voxel."""
     tiny.add("P1", ["AP"])
@@ -144,7 +163,7 @@ def test_a_variable_that_changed_its_kind_does_not_stop_an_ingest(tiny):
 
 
 def test_a_centre_that_differs_from_the_manifest_is_listed(tiny):
-    """The manifest's is kept."""
+    """Which of the two is kept is told: a study that names the column keeps both, each in its table."""
     tiny.write_case("P1", "AP")
     tiny.manifest.write_text(
         "patient_id,phase,image,mask,centre\nP1,AP,P1-AP-image.nii.gz,P1-AP-mask-R1.nii.gz,Z\n"
@@ -152,9 +171,10 @@ def test_a_centre_that_differs_from_the_manifest_is_listed(tiny):
     clinical = tiny.data / "clinical.csv"
     clinical.write_text(_CLINICAL)
     summary = tiny.open().ingest(tiny.manifest, clinical)
-    assert [p.reason for p in summary.problems if p.severity == "error"] == [
-        "centre is 'A' in the clinical table and 'Z' in the manifest"
-    ]
+    (problem,) = [p for p in summary.problems if p.severity == "error"]
+    assert problem.reason == "centre is 'A' in the clinical table and 'Z' in the store"
+    assert problem.way_out.endswith("; until then clinical.site holds the first, patients.centre the second")
+    assert _rows(tiny, "SELECT site FROM clinical WHERE patient_id = 'P1'") == [("A",)]
     assert _rows(tiny, "SELECT patient_id, centre FROM patients ORDER BY ALL") == [("P1", "Z"), ("P2", "B")]
 
 
