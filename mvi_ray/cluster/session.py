@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from mvi_ray.cluster.processes import end_all, processes_of
 from mvi_ray.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ _STARTS = 2
 _REACH_S = 10.0
 _PREFIX, _LOCK = "mvi-ray-", "mvi.lock"
 _YOUNG_S = 60.0
+# Ray reads a token once in the life of a process.
+_TOKEN = secrets.token_hex(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,12 @@ class Resources:
 
     Args:
         cpus, gpus: whole devices.
+        own: whether it is a local instance that ends with the session.
     """
 
     cpus: int
     gpus: int
+    own: bool = False
 
 
 @contextmanager
@@ -75,17 +81,23 @@ def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     target = address or os.environ.get("RAY_ADDRESS") or "local"
     _check_reachable(target)
-    place = _own_folder() if target == "local" else nullcontext()
-    with place as folder, _results_only_on_stdout():
+    own = target == "local"
+    with (
+        _own_folder() if own else nullcontext() as folder,
+        _own_token() if own else nullcontext(),
+        _results_only_on_stdout(),
+    ):
         import ray
 
         try:
             _start(target, cpus, folder)
             _stop_as_on_ctrl_c()
             offered = ray.cluster_resources()
-            yield Resources(int(offered.get("CPU", 1)), int(offered.get("GPU", 0)))
+            yield Resources(int(offered.get("CPU", 1)), int(offered.get("GPU", 0)), own)
         finally:
+            left = processes_of(folder) if folder else ()
             ray.shutdown()
+            end_all(left)
 
 
 def _check_reachable(target: str) -> None:
@@ -120,6 +132,32 @@ def _own_folder() -> Iterator[str]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _own_token() -> Iterator[None]:
+    """A password for an own instance, known to its processes alone.
+
+    Without one Ray writes ``~/.ray/auth_token``, and a cluster that is started later on this
+    machine would demand it of nodes that do not have it. A token that is there is used.
+    """
+    before = {name: os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_MODE")}
+    there = before["RAY_AUTH_TOKEN"] or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if not (there or _token_of_user().exists()):
+        os.environ["RAY_AUTH_TOKEN"] = _TOKEN
+    try:
+        yield
+    finally:
+        # Ray itself sets the mode.
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _token_of_user() -> Path:
+    return Path.home() / ".ray" / "auth_token"
 
 
 def _start(target: str, cpus: int | None, folder: str | None) -> None:

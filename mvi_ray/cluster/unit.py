@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from mvi_ray.errors import MviError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mvi_ray.store.volumes import StoredVolume
@@ -51,6 +51,7 @@ class Unit:
         image: where the image lies.
         vois: what to compute.
         attempts: how often it was tried before.
+        alone: whether nothing else may run beside it.
     """
 
     family: str
@@ -58,6 +59,7 @@ class Unit:
     image: StoredVolume
     vois: tuple[Voi, ...]
     attempts: int = 0
+    alone: bool = False
 
     @property
     def cost(self) -> float:
@@ -78,9 +80,9 @@ class Unit:
         """The same unit after one more attempt."""
         return replace(self, attempts=self.attempts + 1)
 
-    def split(self) -> list[Self]:
-        """One unit for each VOI, to find the one that kills its worker."""
-        return [replace(self, vois=(voi,)) for voi in self.vois]
+    def of(self, vois: Sequence[Voi]) -> Self:
+        """The same unit with some of its VOIs."""
+        return replace(self, vois=tuple(vois))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,9 @@ class Failure:
             reason = " ".join(str(error).split()) or type(error).__name__
             way_out = "report it with the traceback in the table quarantine"
         text = "".join(tracebacks.format_exception(error))
-        return cls(reason, way_out, type(error).__name__, text, attempts)
+        return cls(
+            reason, way_out, "MemoryError" if _no_memory(error) else type(error).__name__, text, attempts
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +129,19 @@ class VoiResult:
         rows: rows of the family's table without origin and run.
         failure: set when there are no rows.
         duration_s: seconds of the worker.
+        memory_bytes: most memory of the worker; None where it is not known.
+        family: that of its unit.
     """
 
     voi: Voi
     rows: tuple[dict[str, Any], ...] = ()
     failure: Failure | None = None
     duration_s: float = field(default=0.0, compare=False)
+    memory_bytes: int | None = field(default=None, compare=False)
+    family: str = ""
+
+
+def _no_memory(error: Exception) -> bool:
+    """Also NumPy's own class, and what ITK and torch say in words."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or "bad_alloc" in words or "allocate memory" in words

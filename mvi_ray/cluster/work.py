@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import sys
 import time
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from mvi_ray.cluster.resident import forget_peak, give_back, peak_bytes, resident_bytes
 from mvi_ray.cluster.unit import Failure, Unit, Voi, VoiResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -16,22 +22,62 @@ if TYPE_CHECKING:
     from mvi_ray.study import ConventionalRadiomics, DeepRadiomics
     from mvi_ray.volume import Volume
 
+_SERVED = itertools.count()
 
-def compute_cr(unit: Unit, settings: ConventionalRadiomics) -> list[VoiResult]:
-    """Features of all VOIs of one image; one bad VOI does not cost the others."""
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """First word of a worker about a unit: from now on its time runs.
+
+    Args:
+        pid: its process.
+    """
+
+    pid: int
+
+
+def serve(
+    compute: Callable[[Unit, Any], Iterator[VoiResult]], unit: Unit, argument: Any, memory_bytes: int
+) -> Iterator[Begun | VoiResult]:
+    """Say when a unit begins, then hand over each VOI when it is ready.
+
+    A worker that has grown past what its task reserved ends before it begins, and the unit
+    goes to a fresh one.
+
+    Args:
+        compute: what gives the results of a unit, one by one.
+        unit: what to compute.
+        argument: second argument of `compute`.
+        memory_bytes: what the task reserved; 0 for no limit.
+    """
+    if next(_SERVED) and memory_bytes and resident_bytes() > memory_bytes:
+        give_back()
+        if resident_bytes() > memory_bytes:
+            sys.exit(0)
+    yield Begun(os.getpid())
+    yield from compute(unit, argument)
+
+
+def each_cr(unit: Unit, settings: Mapping[str, ConventionalRadiomics]) -> Iterator[VoiResult]:
+    """Features of all VOIs of one image, as they are ready; one bad VOI does not cost the others."""
     from mvi_ray.extract.cr import extract_cr
-    from mvi_ray.extract.threads import pin_threads
 
-    pin_threads(1)
+    _pin()
+    family = settings[unit.family]
 
     def compute(volume: Volume, voi: Voi) -> tuple[dict[str, Any], ...]:
         wanted = [name for name in voi.feature_sets if name is not None]
-        values = extract_cr(volume, voi.mask.load_mask(unit.store), settings, unit.phase, wanted)
+        values = extract_cr(volume, voi.mask.load_mask(unit.store), family, unit.phase, wanted)
         return tuple(
             {"image_type": name, "feature_set_id": voi.feature_sets[name], **values[name]} for name in values
         )
 
     return _each(unit, compute)
+
+
+def compute_cr(unit: Unit, settings: Mapping[str, ConventionalRadiomics]) -> list[VoiResult]:
+    """All that `each_cr` gives."""
+    return list(each_cr(unit, settings))
 
 
 def prepare_dlr(unit: Unit, settings: DeepRadiomics) -> list[VoiResult]:
@@ -41,22 +87,44 @@ def prepare_dlr(unit: Unit, settings: DeepRadiomics) -> list[VoiResult]:
     def compute(volume: Volume, voi: Voi) -> tuple[dict[str, Any], ...]:
         return ({"input": prepare(volume, voi.mask.load_mask(unit.store), settings)},)
 
-    return _each(unit, compute)
+    return list(_each(unit, compute))
 
 
-def _each(unit: Unit, compute: Callable[[Volume, Voi], tuple[dict[str, Any], ...]]) -> list[VoiResult]:
-    results: list[VoiResult] = []
+def _pin() -> None:
+    """One thread for each library: a task has one core."""
+    from mvi_ray.extract.threads import pin_threads
+
+    pin_threads(1)
+    _pin_blas()
+
+
+@cache
+def _pin_blas() -> None:
+    """Once is enough; libraries that are loaded later read the variables of the session."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    threadpool_limits(1)
+
+
+def _each(unit: Unit, compute: Callable[[Volume, Voi], tuple[dict[str, Any], ...]]) -> Iterator[VoiResult]:
     volume: Volume | None = None
     for voi in unit.vois:
         begin = time.perf_counter()
+        forget_peak()
         try:
             volume = volume or unit.image.load_image(unit.store)
             rows = compute(volume, voi)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is recorded with its traceback
-            results.append(VoiResult(voi, failure=Failure.of(error, unit.attempts + 1)))
+            yield _failed(unit.family, voi, error, unit.attempts + 1, begin)
         else:
-            results.append(VoiResult(voi, rows, duration_s=time.perf_counter() - begin))
-    return results
+            seconds = time.perf_counter() - begin
+            yield VoiResult(voi, rows, duration_s=seconds, memory_bytes=peak_bytes(), family=unit.family)
+
+
+def _failed(family: str, voi: Voi, error: Exception, attempts: int, begin: float) -> VoiResult:
+    seconds, most = time.perf_counter() - begin, peak_bytes()
+    failure = replace(Failure.of(error, attempts), duration_s=seconds, memory_bytes=most)
+    return VoiResult(voi, failure=failure, duration_s=seconds, memory_bytes=most, family=family)
 
 
 class EmbeddingWorker:
@@ -69,35 +137,45 @@ class EmbeddingWorker:
 
     def __init__(self, source: WeightsSource, settings: DeepRadiomics) -> None:
         from mvi_ray.extract.dlr import Embedder
-        from mvi_ray.extract.threads import pin_threads
 
         self._settings = settings
         self._trial = source.trial
         self._embedder = Embedder(source, settings)
         # After torch is there: before, it would not be reached.
-        pin_threads(1)
+        _pin()
+
+    def serve(self, units: Sequence[Unit]) -> Iterator[Begun | list[VoiResult]]:
+        """Say when a batch begins, then hand it over as a whole."""
+        yield Begun(os.getpid())
+        yield self.compute(units)
 
     def compute(self, units: Sequence[Unit]) -> list[VoiResult]:
         """Embeddings of all VOIs of some images."""
-        prepared = [result for unit in units for result in prepare_dlr(unit, self._settings)]
-        ready = [result for result in prepared if result.failure is None]
-        done = [result for result in prepared if result.failure is not None]
+        forget_peak()
+        prepared = [
+            (unit.attempts + 1, result) for unit in units for result in prepare_dlr(unit, self._settings)
+        ]
+        ready = [(attempts, result) for attempts, result in prepared if result.failure is None]
+        done = [result for _, result in prepared if result.failure is not None]
         size = self._settings.batch_size
         for start in range(0, len(ready), size):
             done.extend(self._embed(ready[start : start + size]))
         return done
 
-    def _embed(self, ready: list[VoiResult]) -> list[VoiResult]:
+    def _embed(self, ready: list[tuple[int, VoiResult]]) -> list[VoiResult]:
         begin = time.perf_counter()
         try:
-            embeddings = self._embedder.embed([result.rows[0]["input"] for result in ready])
+            embeddings = self._embedder.embed([result.rows[0]["input"] for _, result in ready])
         except Exception as error:  # noqa: BLE001 - recorded, or narrowed down to one VOI
             if len(ready) == 1:
-                return [VoiResult(ready[0].voi, failure=Failure.of(error))]
+                ((attempts, result),) = ready
+                return [_failed(result.family, result.voi, error, attempts, begin)]
             half = len(ready) // 2
             return self._embed(ready[:half]) + self._embed(ready[half:])
         share = (time.perf_counter() - begin) / len(ready)
-        return [self._row(result, values, share) for result, values in zip(ready, embeddings, strict=True)]
+        return [
+            self._row(result, values, share) for (_, result), values in zip(ready, embeddings, strict=True)
+        ]
 
     def _row(self, result: VoiResult, values: npt.NDArray[Any], seconds: float) -> VoiResult:
         row = {
@@ -105,4 +183,4 @@ class EmbeddingWorker:
             "embedding": values.tolist(),
             "trial_weights": self._trial,
         }
-        return VoiResult(result.voi, (row,), duration_s=result.duration_s + seconds)
+        return replace(result, rows=(row,), duration_s=result.duration_s + seconds, memory_bytes=peak_bytes())

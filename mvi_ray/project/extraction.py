@@ -201,7 +201,7 @@ def _run(
         for family, units in plan.units.items():
             results: Iterator[list[VoiResult]]
             if family == "CR" and settings.cr is not None:
-                results = run_cr(units, settings.cr, resources)
+                results = run_cr(units, {family: settings.cr}, resources)
             elif settings.dlr is not None and weights is not None:
                 results = run_dlr(units, settings.dlr, weights, resources)
             else:

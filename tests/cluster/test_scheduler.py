@@ -1,19 +1,17 @@
-"""Units on Ray itself: the same values anywhere, and a dead worker costs one VOI."""
+"""Units on Ray itself: the same values anywhere, and whatever goes wrong costs one VOI."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import time
+from collections import Counter
 
 import pytest
 
 from mvi_ray.cluster import scheduler
+from mvi_ray.cluster.limits import Limits
 from mvi_ray.cluster.session import Resources, ray_session
 from mvi_ray.errors import ClusterError
-from mvi_ray.project.declarations import declarations
-from mvi_ray.project.planning import make_plan
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning")
 
@@ -28,11 +26,56 @@ def unextracted(extracted):
     return extracted
 
 
-def _plan(tiny):
-    project = tiny.open()
-    study = declarations(project)
-    project.store.publish(study)
-    return project, make_plan(project, study, project.study.families.names, retry_failed=False)
+@pytest.fixture
+def compute():
+    """A stand-in that does what the VOI is called; inner functions travel by value."""
+
+    def each(unit, folder):
+        from pathlib import Path
+
+        from mvi_ray.cluster.unit import VoiResult
+
+        for voi in unit.vois:
+            act(dict(voi.key)["patient_id"].rstrip("0123456789"), Path(folder))
+            yield VoiResult(voi, ({"value": voi.name},), family=unit.family)
+
+    def act(name, folder):
+        import ctypes
+
+        if name == "segfault":
+            ctypes.string_at(0)
+        elif name == "hang":
+            # Holds Python's lock meanwhile, as C code does.
+            ctypes.PyDLL(None).sleep(600)
+        elif name == "raise":
+            raise ZeroDivisionError("not a number")
+        elif name == "slow":
+            time.sleep(2)
+        elif name in ("alone", "many"):
+            (folder / f"{time.time():.6f} {name} begins").touch()
+            time.sleep(0.3)
+            (folder / f"{time.time():.6f} {name} ends").touch()
+
+    return each
+
+
+class _Recording:
+    """Claims that remember."""
+
+    def __init__(self):
+        self.taken, self.released = [], []
+
+    def take(self, units):
+        self.taken.extend(units)
+        return list(units)
+
+    def release(self, units):
+        self.released.extend(units)
+
+
+def _run(units, compute, resources, folder="", **options):
+    batches = scheduler.run_tasks(units, compute, str(folder), resources, **options)
+    return [result for batch in batches for result in batch]
 
 
 @pytest.mark.slow
@@ -51,27 +94,114 @@ def test_values_are_those_of_one_process_for_any_number_of_workers(
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_costs_only_its_voi(unextracted, ray_address, monkeypatch):
-    """The other VOIs of its unit and all other units are computed."""
-    compute = scheduler.compute_cr
-
-    def deadly(unit, settings):
-        for voi in unit.vois:
-            if dict(voi.key)["region"] == "peritumoral" and dict(voi.key)["patient_id"] == "P1":
-                os.kill(os.getpid(), signal.SIGKILL)
-        return compute(unit, settings)
-
-    monkeypatch.setattr(scheduler, "compute_cr", deadly)
-    project, plan = _plan(unextracted)
+def test_what_kills_hangs_or_raises_costs_only_its_voi(make_unit, compute, ray_address):
+    """Each bad VOI has siblings before and behind it; all of them are computed."""
+    kinds = ("segfault", "hang", "raise")
+    units = [make_unit(f"P{n}-", 2) for n in range(10)]
+    for kind in kinds:
+        before, bad, behind = make_unit(f"{kind}-before"), make_unit(kind), make_unit(f"{kind}-behind")
+        units.append(bad.of([*before.vois, *bad.vois, *behind.vois]))
     with ray_session(address=ray_address) as resources:
         assert resources == Resources(2, 0)
-        batches = list(scheduler.run_cr(plan.units["CR"], project.study.families.cr, resources))
-    results = [result for batch in batches for result in batch]
-    failed = {r.voi.name: r.failure for r in results if r.failure is not None}
-    assert sorted(failed) == [f"P1 baseline {phase} 1 peritumoral R1" for phase in ("AP", "PP")]
-    assert {f.reason for f in failed.values()} == {"the worker process died"}
-    assert {f.error for f in failed.values()} == {"WorkerCrashedError"}
-    assert sorted(len(r.rows) for r in results if r.failure is None) == [2] * 6
+        results = _run(units, compute, resources, limits=Limits(unit_s=2))
+    failures = {r.voi.name: r.failure for r in results if r.failure is not None}
+    assert {name: (f.error, f.attempts) for name, f in failures.items()} == {
+        "segfault0 AP": ("WorkerCrashedError", 2),
+        "hang0 AP": ("TimeoutError", 2),
+        "raise0 AP": ("ZeroDivisionError", 1),
+    }
+    assert failures["segfault0 AP"].reason.startswith("the worker process died after ")
+    assert failures["hang0 AP"].reason == "it did not end within 2 s"
+    assert 2 <= failures["hang0 AP"].duration_s < 4
+    assert failures["raise0 AP"].reason == "not a number"
+    assert Counter(r.voi.name for r in results) == Counter(v.name for u in units for v in u.vois)
+
+
+@pytest.mark.slow
+def test_want_of_memory_gets_the_next_class_and_at_last_a_failure_that_names_it(
+    make_unit, ray_address, tmp_path
+):
+    """One VOI needs what the second class has; one needs more than there is."""
+
+    def each(unit, folder):
+        from pathlib import Path
+
+        from mvi_ray.cluster.unit import Failure, VoiResult
+
+        for voi in unit.vois:
+            tries = len(list(Path(folder).glob(f"{voi.name}*")))
+            (Path(folder) / f"{voi.name} {tries}").touch()
+            failure = None
+            if voi.name.startswith("endless") or (voi.name.startswith("large") and not tries):
+                try:
+                    bytearray(1 << 60)
+                except MemoryError as error:
+                    failure = Failure.of(error, unit.attempts + 1)
+            yield VoiResult(voi, failure=failure, family=unit.family)
+
+    units = [make_unit("large", 2), make_unit("endless"), make_unit("P", 3)]
+    with ray_session(address=ray_address) as resources:
+        results = _run(units, each, resources, tmp_path)
+    failures = [r for r in results if r.failure is not None]
+    assert len(results) == 6
+    assert [r.voi.name for r in failures] == ["endless0 AP"]
+    assert failures[0].failure.attempts == 4
+    assert failures[0].failure.error == "MemoryError"
+    assert "the largest node offers" in failures[0].failure.reason
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_costs_nothing(make_unit, compute, ray_cluster):
+    """Its units are computed elsewhere, with the same values, and none is counted as tried."""
+    units = [make_unit(f"P{n}-", 2) for n in range(8)]
+    units += [make_unit(f"slow{n}", cost=n) for n in range(2, 8)]
+    with ray_session(address=ray_cluster.address) as resources:
+        undisturbed = _run(units, compute, resources)
+    node = ray_cluster.add_node(num_cpus=4, object_store_memory=128 * 1024 * 1024)
+    claims, disturbed = _Recording(), []
+    with ray_session(address=ray_cluster.address) as resources:
+        assert resources == Resources(6, 0)
+        for batch in scheduler.run_tasks(units, compute, "", resources, claims=claims):
+            disturbed.extend(batch)
+            if node is not None and disturbed:
+                ray_cluster.remove_node(node, allow_graceful=False)
+                node = None
+
+    def order(result):
+        return result.voi.name
+
+    assert sorted(disturbed, key=order) == sorted(undisturbed, key=order)
+    assert all(result.failure is None for result in disturbed)
+    assert claims.released == []
+
+
+@pytest.mark.slow
+def test_units_that_run_alone_run_when_nothing_else_does(make_unit, compute, ray_address, tmp_path):
+    """One after the other, at the end."""
+    units = [make_unit("alone9", alone=True, cost=9), make_unit("alone", 2, alone=True)]
+    units += [make_unit(f"many{n}", cost=n) for n in range(1, 4)]
+    with ray_session(address=ray_address) as resources:
+        results = _run(units, compute, resources, tmp_path)
+    assert len(results) == 6
+    events = [path.name.split()[1:] for path in sorted(tmp_path.iterdir())]
+    assert {name for name, _ in events[:6]} == {"many"}
+    assert events[6:] == [["alone", "begins"], ["alone", "ends"]] * 3
+
+
+@pytest.mark.slow
+def test_closing_ends_what_runs_and_gives_back_what_has_no_result(make_unit, compute, ray_address):
+    """As after Ctrl-C; the cluster is free at once for the next one."""
+    claims = _Recording()
+    units = [make_unit("P", cost=99), *(make_unit(f"hang{n}", cost=n) for n in range(1, 6))]
+    with ray_session(address=ray_address) as resources:
+        results = scheduler.run_tasks(units, compute, "", resources, claims=claims)
+        done = next(batch for batch in results if batch)
+        results.close()
+        assert [result.voi.name for result in done] == ["P0 AP"]
+        assert [u.vois[0].name for u in claims.released] == [u.vois[0].name for u in claims.taken[1:]]
+        begin = time.monotonic()
+        assert len(_run([make_unit("P", 2)], compute, resources)) == 2
+        assert time.monotonic() - begin < 20
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "[::1]:1", "127.0.0.1:99999"])

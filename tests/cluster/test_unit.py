@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mvi_ray.cluster.scheduler import _after_loss, _batches
 from mvi_ray.cluster.unit import Failure, Unit, Voi, VoiResult
 from mvi_ray.errors import ExtractionError
 from mvi_ray.store.volumes import StoredVolume
@@ -15,6 +14,10 @@ from mvi_ray.volume import Geometry, Reorientation
 
 _GRID = Geometry((4, 4, 4), (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
 _STORED = StoredVolume("images/x.nii.gz", "x", _GRID, Reorientation("LPS", (0, 0, 0)))
+
+
+class _ArrayMemoryError(MemoryError):
+    """NumPy has one of this name."""
 
 
 def _refuse():
@@ -54,27 +57,15 @@ def test_an_error_of_others_says_what_to_do_with_it():
     assert "report it" in failure.way_out
 
 
-def test_a_lost_unit_is_tried_again_voi_by_voi():
-    """So that the one that kills its worker is found."""
-    again, results = _after_loss(_unit(3), RuntimeError())
-    assert results == []
-    assert [(len(unit.vois), unit.attempts) for unit in again] == [(1, 1)] * 3
-
-
-def test_a_voi_that_was_lost_alone_twice_has_failed():
-    """With the number of attempts."""
-    again, results = _after_loss(_unit(1), RuntimeError())
-    assert (len(again), results) == (1, [])
-    again, results = _after_loss(again[0], RuntimeError())
-    assert again == []
-    assert [(r.failure.reason, r.failure.attempts) for r in results] == [("the worker process died", 2)]
-
-
-def test_batches_keep_units_whole_and_in_order():
-    """A batch is full when it holds as many VOIs as the network takes at once."""
-    units = [_unit(n) for n in (1, 2, 1, 3, 1)]
-    assert [[len(u.vois) for u in batch] for batch in _batches(units, 3)] == [[1, 2], [1, 3], [1]]
-    assert _batches([], 3) == []
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), _ArrayMemoryError(), RuntimeError("std::bad_alloc"), RuntimeError("boom")],
+    ids=["python", "numpy", "itk", "other"],
+)
+def test_want_of_memory_has_one_name(error):
+    """Whoever says so, and in whichever words."""
+    wanted = isinstance(error, MemoryError) or "bad_alloc" in str(error)
+    assert (Failure.of(error).error == "MemoryError") is wanted
 
 
 def test_durations_are_no_part_of_a_result():

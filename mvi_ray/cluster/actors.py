@@ -1,0 +1,282 @@
+"""Units in long-lived actors that hold a network: batches in flight, lost actors started again."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from mvi_ray.cluster.losses import cause_of, loss_of, lost, memory_of
+from mvi_ray.cluster.memory import MemoryClasses
+from mvi_ray.cluster.retries import Ended, Job, Loss, after_loss
+from mvi_ray.cluster.supply import Supply
+from mvi_ray.cluster.unit import Unit, VoiResult
+from mvi_ray.cluster.work import Begun, EmbeddingWorker
+from mvi_ray.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mvi_ray.cluster.claims import Claims
+    from mvi_ray.cluster.limits import Limits
+    from mvi_ray.cluster.session import Resources
+
+_WAIT_S = 1.0
+_BATCHES_OF_ONE_ACTOR = 2
+_UNBEGUN_IN_A_ROW = 5
+
+
+@dataclass(eq=False, slots=True)
+class _Actor:
+    """A worker with the batches that it was sent, in their order."""
+
+    handle: Any
+    flying: list[_Batch] = field(default_factory=list)
+    killed: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class _Batch:
+    """Jobs that go through the network together."""
+
+    jobs: list[Job]
+    actor: _Actor
+    begun: float | None = None
+    pid: int | None = None
+
+    @property
+    def cost(self) -> float:
+        return sum(job.unit.cost for job in self.jobs)
+
+    @property
+    def alone(self) -> bool:
+        return any(job.unit.alone for job in self.jobs)
+
+
+class Actors:
+    """Runs units of one family to their end; `results` may be iterated once, `stop` follows.
+
+    Args:
+        units: what to compute.
+        start: makes an actor.
+        count: actors, at most.
+        size: VOIs of a batch.
+        resources: what the cluster offers.
+        claims: who may compute what.
+        limits: time and attempts of one unit.
+    """
+
+    def __init__(
+        self,
+        units: Sequence[Unit],
+        start: Any,
+        *,
+        count: int,
+        size: int,
+        resources: Resources,
+        claims: Claims,
+        limits: Limits,
+    ) -> None:
+        self._start, self._count, self._size = start, count, size
+        self._own = resources.own
+        self._limits = limits
+        self._supply = Supply(units, claims, count * size)
+        self._jobs: deque[Job] = deque()
+        self._last: deque[Job] = deque()
+        self._actors: list[_Actor] = []
+        self._streams: dict[Any, _Batch] = {}
+        self._unbegun = 0
+
+    def results(self) -> Iterator[list[VoiResult]]:
+        """Results as they come, and an empty list about once a second while there are none.
+
+        Raises:
+            ClusterError: the network cannot be loaded, or the cluster was lost.
+        """
+        told = time.monotonic()
+        while self._streams or self._jobs or self._last or not self._supply.exhausted:
+            self._feed()
+            results = [result for stream in self._wait() for result in self._advance(stream)]
+            self._end_late_ones()
+            for result in results:
+                self._supply.ended(result.family, result.voi)
+            if results or time.monotonic() - told >= _WAIT_S:
+                yield results
+                told = time.monotonic()
+
+    def stop(self) -> None:
+        """Nothing keeps computing, and what did not end is given back; also after all is done."""
+        # An own Ray ends as a whole right after this.
+        if not self._own:
+            for actor in self._actors:
+                ray.kill(actor.handle)
+        self._actors.clear()
+        self._streams.clear()
+        self._supply.release()
+
+    def _feed(self) -> None:
+        while (batch := self._next()) is not None:
+            actor = self._idlest()
+            if actor is None:
+                self._jobs.extendleft(reversed(batch))
+                return
+            self._send(batch, actor)
+        if self._last and not self._streams:
+            actor = self._idlest()
+            if actor is not None:
+                self._send([self._last.popleft()], actor)
+
+    def _next(self) -> list[Job] | None:
+        """Whole units until a batch is full; what has taken a worker down goes alone."""
+        while not self._supply.exhausted and self._vois() < self._size:
+            for unit in self._supply.take():
+                (self._last if unit.alone else self._jobs).append(Job.of(unit))
+        batch: list[Job] = []
+        filled = 0
+        while self._jobs and filled < self._size:
+            suspect = self._jobs[0].crashes > 0
+            if suspect and batch:
+                break
+            job = self._jobs.popleft()
+            batch.append(job)
+            filled += self._size if suspect else len(job.unit.vois)
+        return batch or None
+
+    def _vois(self) -> int:
+        return sum(len(job.unit.vois) for job in itertools.islice(self._jobs, self._size))
+
+    def _idlest(self) -> _Actor | None:
+        """The actor with the fewest batches, a new one while there may be more."""
+        if any(batch.alone for batch in self._streams.values()):
+            return None
+        actors = [actor for actor in self._actors if not actor.killed]
+        actor = min(actors, key=lambda one: len(one.flying), default=None)
+        if (actor is None or actor.flying) and len(self._actors) < self._count:
+            actor = _Actor(self._start())
+            self._actors.append(actor)
+        return actor if actor is not None and len(actor.flying) < _BATCHES_OF_ONE_ACTOR else None
+
+    def _send(self, jobs: list[Job], actor: _Actor) -> None:
+        batch = _Batch(jobs, actor)
+        try:
+            stream = actor.handle.serve.remote([job.unit for job in jobs])
+        except (RayError, ConnectionError) as error:
+            raise lost(error) from None
+        actor.flying.append(batch)
+        self._streams[stream] = batch
+
+    def _wait(self) -> list[Any]:
+        if not self._streams:
+            return []
+        now = time.monotonic()
+        due = [self._due(batch) - now for batch in self._streams.values() if batch.begun is not None]
+        try:
+            ready, _ = ray.wait(
+                list(self._streams), num_returns=1, timeout=max(0.0, min([_WAIT_S, *due])), fetch_local=False
+            )
+        except (RayError, ConnectionError) as error:
+            raise lost(error) from None
+        return list(ready)
+
+    def _advance(self, stream: Any) -> list[VoiResult]:
+        batch = self._streams[stream]
+        try:
+            item = ray.get(next(stream))
+        except StopIteration:
+            self._remove(stream)
+            return []
+        except RayTaskError as error:
+            return self._raised(stream, error)
+        except (RayError, ConnectionError) as error:
+            return self._lost(stream, error)
+        if isinstance(item, Begun):
+            batch.begun, batch.pid = time.monotonic(), item.pid
+            self._unbegun = 0
+            return []
+        batch.jobs = []
+        return list(item)
+
+    def _raised(self, stream: Any, error: RayTaskError) -> list[VoiResult]:
+        """What was raised outside of any VOI is the end of the batch."""
+        batch = self._remove(stream)
+        return [
+            VoiResult(
+                voi,
+                failure=replace(cause_of(error, job.unit.attempts + 1), duration_s=_seconds(batch)),
+                family=job.unit.family,
+            )
+            for job in batch.jobs
+            for voi in job.unit.vois
+        ]
+
+    def _lost(self, stream: Any, error: Exception) -> list[VoiResult]:
+        """An actor is gone: the batch it was at is taken apart, the one behind it goes elsewhere."""
+        batch = self._remove(stream)
+        if batch.actor in self._actors:
+            self._actors.remove(batch.actor)
+        if not batch.jobs:
+            return []
+        loss = Loss.TIME if batch.actor.killed else loss_of(error)
+        if loss is Loss.NODE and self._own:
+            raise lost(error) from None
+        if batch.begun is None:
+            loss = Loss.UNBEGUN
+            self._unbegun += 1
+            if self._unbegun >= _UNBEGUN_IN_A_ROW * _BATCHES_OF_ONE_ACTOR:
+                raise lost(error)
+        ended = Ended(
+            loss,
+            "TimeoutError" if loss is Loss.TIME else type(error).__name__,
+            _seconds(batch),
+            memory_of(error, batch.pid),
+        )
+        return self._apart(batch, ended)
+
+    def _apart(self, batch: _Batch, ended: Ended) -> list[VoiResult]:
+        """Nobody knows which VOI of a batch it was: each goes on alone."""
+        results: list[VoiResult] = []
+        single = len(batch.jobs) == 1 and len(batch.jobs[0].unit.vois) == 1
+        for job in reversed(batch.jobs):
+            if single or ended.loss in (Loss.UNBEGUN, Loss.NODE):
+                again, failed = after_loss(job, job.unit.vois, ended, MemoryClasses(()), self._limits)
+                results.extend(failed)
+            else:
+                unit = job.unit.tried()
+                again = [replace(job, unit=unit.of([voi]), crashes=1) for voi in unit.vois]
+            (self._last if job.unit.alone else self._jobs).extendleft(reversed(again))
+        return results
+
+    def _remove(self, stream: Any) -> _Batch:
+        batch = self._streams.pop(stream)
+        batch.actor.flying.remove(batch)
+        return batch
+
+    def _due(self, batch: _Batch) -> float:
+        return (batch.begun or 0.0) + self._limits.seconds(batch.cost)
+
+    def _end_late_ones(self) -> None:
+        now = time.monotonic()
+        for batch in list(self._streams.values()):
+            if batch.jobs and batch.begun is not None and now >= self._due(batch) and not batch.actor.killed:
+                batch.actor.killed = True
+                ray.kill(batch.actor.handle)
+
+
+def _seconds(batch: _Batch) -> float | None:
+    return None if batch.begun is None else time.monotonic() - batch.begun
+
+
+def starter(source: Any, settings: Any, *, gpu: bool) -> Any:
+    """What starts an actor with a network, on a GPU or on a core."""
+    devices = {"num_gpus": 1} if gpu else {"num_cpus": 1}
+    actor = ray.remote(max_restarts=0, **devices)(EmbeddingWorker)
+    try:
+        held = ray.put(source), ray.put(settings)
+    except (RayError, ConnectionError) as error:
+        raise ClusterError(str(lost(error))) from None
+    return lambda: actor.remote(*held)

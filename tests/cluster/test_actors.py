@@ -1,0 +1,91 @@
+"""Networks in long-lived actors: a lost one is started again, a bad VOI is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from mvi_ray.cluster.actors import Actors
+from mvi_ray.cluster.claims import FREE
+from mvi_ray.cluster.limits import Limits
+from mvi_ray.cluster.session import ray_session
+from mvi_ray.errors import ClusterError
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::Warning")]
+
+
+@pytest.fixture
+def start():
+    """What starts an actor without a network, which does what the VOI is called."""
+
+    class Worker:
+        def __init__(self, loads):
+            if not loads:
+                raise ValueError("no such file")
+
+        def serve(self, units):
+            import ctypes
+            import os
+            import time
+
+            from mvi_ray.cluster.unit import VoiResult
+            from mvi_ray.cluster.work import Begun
+
+            yield Begun(os.getpid())
+            vois = [voi for unit in units for voi in unit.vois]
+            for voi in vois:
+                if voi.name.startswith("segfault"):
+                    ctypes.string_at(0)
+                if voi.name.startswith("hang"):
+                    time.sleep(600)
+            yield [VoiResult(voi, ({"embedding": voi.name},), family="CR") for voi in vois]
+
+    def start_with(*, loads=True):
+        import ray
+
+        return lambda: ray.remote(max_restarts=0, num_cpus=1)(Worker).remote(loads)
+
+    return start_with
+
+
+def _run(units, start, resources, **limits):
+    actors = Actors(
+        units,
+        start,
+        count=2,
+        size=3,
+        resources=resources,
+        claims=FREE,
+        limits=Limits(**limits),
+    )
+    try:
+        return [result for batch in actors.results() for result in batch]
+    finally:
+        actors.stop()
+
+
+def test_a_voi_that_kills_or_hangs_its_worker_is_found_and_all_others_are_computed(
+    make_unit, start, ray_address
+):
+    """Also those of its own batch, and of the batch behind it."""
+    units = [make_unit(f"P{n}-", 2) for n in range(10)]
+    units[3:3] = [make_unit("segfault"), make_unit("hang")]
+    units.append(make_unit("alone", alone=True))
+    with ray_session(address=ray_address) as resources:
+        results = _run(units, start(), resources, unit_s=2)
+    failures = {r.voi.name: r.failure for r in results if r.failure is not None}
+    assert {name: f.error for name, f in failures.items()} == {
+        "segfault0 AP": "ActorDiedError",
+        "hang0 AP": "TimeoutError",
+    }
+    assert failures["segfault0 AP"].reason.startswith("the worker process died after ")
+    assert failures["hang0 AP"].reason == "it did not end within 2 s"
+    assert sorted(r.voi.name for r in results) == sorted(v.name for u in units for v in u.vois)
+
+
+def test_a_network_that_cannot_be_loaded_is_no_failure_of_a_voi(make_unit, start, ray_address):
+    """It ends the run with a way out."""
+    with (
+        ray_session(address=ray_address) as resources,
+        pytest.raises(ClusterError, match=r"the network could not be loaded by its worker: .*; check"),
+    ):
+        _run([make_unit("P", 2)], start(loads=False), resources)
