@@ -195,7 +195,8 @@ class Tasks:
         loss = loss_of(error)
         if loss is Loss.NODE and self._own:
             raise lost(error) from None
-        return Loss.UNBEGUN if flight.begun is None and loss is Loss.CRASHED else loss
+        unbegun = flight.begun is None and loss in (Loss.CRASHED, Loss.MEMORY)
+        return Loss.UNBEGUN if unbegun else loss
 
     def _lost(self, stream: Any, loss: Loss, error: Exception | None) -> list[VoiResult]:
         """A task is over; what it left is tried again or has failed."""
