@@ -32,7 +32,7 @@ def loss_of(error: Exception) -> Loss:
     """
     if isinstance(error, ActorDiedError) and error.actor_init_failed:
         raise ClusterError(
-            f"the network could not be loaded by its worker: {first_line(error)}; "
+            f"the network could not be loaded by its worker: {first_sentence(error)}; "
             "check the weights and the memory of the nodes"
         ) from None
     if isinstance(error, OutOfMemoryError):
@@ -56,7 +56,7 @@ def lost(error: Exception) -> ClusterError:
     """Ray itself has failed: nothing is said about any VOI."""
     kind = "" if isinstance(error, ClusterError) else f" ({type(error).__name__})"
     return ClusterError(
-        f"the Ray cluster was lost: {first_line(error)}{kind}; "
+        f"the Ray cluster was lost: {first_sentence(error)}{kind}; "
         "what was committed is kept: check the cluster, or memory and disk space in /tmp, and run it again"
     )
 
@@ -69,10 +69,11 @@ def memory_of(error: Exception, pid: int | None) -> int | None:
     return None if found is None else int(float(found[1]) * 1024**3)
 
 
-def first_line(error: Exception) -> str:
+def first_sentence(error: Exception) -> str:
     """A text of Ray without its pages of advice; a semicolon would end the reason."""
     lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).replace(";", ",").rstrip(".")
+    sentence = lines[0].partition(". ")[0] if lines else type(error).__name__
+    return sentence.replace(";", ",").rstrip(".")
 
 
 def _node_died(error: Exception) -> bool:

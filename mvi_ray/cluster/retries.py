@@ -144,10 +144,7 @@ def _words(job: Job, ended: Ended, classes: MemoryClasses) -> tuple[str, str]:
         way_out = "use a larger spacing or bin width, or a machine with more memory"
         if not classes.sizes:
             return f"the worker ran out of memory{ran}", way_out
-        needed = max(job.needed, ended.memory_bytes or 0)
-        largest = classes.largest
-        amount = f"about {needed / _GIB:.1f}" if needed > largest else f"more than {largest / _GIB:.1f}"
-        needs = f"it needs {amount} GiB, and the largest node offers {largest / _GIB:.1f} GiB"
+        needs = _needs(job, ended, classes.largest)
         return f"the worker ran out of memory{ran}: {needs}", way_out
     if ended.loss is Loss.TIME:
         return (
@@ -163,3 +160,15 @@ def _words(job: Job, ended: Ended, classes: MemoryClasses) -> tuple[str, str]:
         f"the worker process died{ran}",
         "look at the VOI: thousands of grey levels or a huge volume kill the engine",
     )
+
+
+def _needs(job: Job, ended: Ended, largest: int) -> str:
+    held = ended.memory_bytes or 0
+    if max(job.needed, held) > largest:
+        needs = f"it needs about {max(job.needed, held) / _GIB:.1f} GiB"
+    elif held:
+        # The node may be full of what others hold.
+        needs = f"it held {held / _GIB:.1f} GiB when no more was to be had"
+    else:
+        needs = f"it needs more than {largest / _GIB:.1f} GiB"
+    return f"{needs}, and the largest node offers {largest / _GIB:.1f} GiB"

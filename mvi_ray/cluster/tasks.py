@@ -89,6 +89,7 @@ class Tasks:
         self._compute, self._argument = ray.put(compute), ray.put(argument)
         self._task = ray.remote(num_cpus=1, max_retries=0, max_calls=_CALLS_OF_ONE_WORKER)(serve)
         self._name = name
+        self._tasks: dict[int, Any] = {}
         self._flying: dict[Any, _Flight] = {}
         self._unbegun = 0
         self._sign = self._looked = time.monotonic()
@@ -138,16 +139,20 @@ class Tasks:
         waiting = any(flight.begun is None and flight.size > share for flight in self._flying.values())
         while (job := self._window.next(flying, waiting=waiting)) is not None:
             size = self._window.classes.size(job.needed)
-            options = {"memory": size} if size else {}
             try:
-                stream = self._task.options(name=self._name, **options).remote(
-                    self._compute, job.unit, self._argument, size
-                )
+                stream = self._sized(size).remote(self._compute, job.unit, self._argument, size)
             except (RayError, ConnectionError) as error:
                 raise lost(error) from None
             self._flying[stream] = _Flight(job, size, list(job.unit.vois))
             flying[size] += 1
             waiting = waiting or size > share
+
+    def _sized(self, size: int) -> Any:
+        """The task that reserves so many bytes."""
+        if size not in self._tasks:
+            memory = {"memory": size} if size else {}
+            self._tasks[size] = self._task.options(name=self._name, **memory)
+        return self._tasks[size]
 
     def _wait(self) -> list[Any]:
         """Streams with news, after a second at the latest."""

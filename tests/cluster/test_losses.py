@@ -16,7 +16,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from mvi_ray.cluster.losses import cause_of, first_line, loss_of, memory_of
+from mvi_ray.cluster.losses import cause_of, first_sentence, loss_of, memory_of
 from mvi_ray.cluster.retries import Loss
 from mvi_ray.errors import ClusterError, ExtractionError
 
@@ -74,6 +74,6 @@ def test_the_memory_of_a_killed_worker_is_read_from_the_report_of_the_monitor():
 
 
 def test_advice_of_ray_stays_out_of_a_reason():
-    """Its first line only, and no semicolon, which would end the reason."""
-    assert first_line(RuntimeError("disk full; really.\nSee the docs.")) == "disk full, really"
-    assert first_line(RuntimeError()) == "RuntimeError"
+    """Its first sentence only, and no semicolon, which would end the reason."""
+    assert first_sentence(RuntimeError("disk full; really. See:\nthe docs.")) == "disk full, really"
+    assert first_sentence(RuntimeError()) == "RuntimeError"

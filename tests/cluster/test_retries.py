@@ -103,6 +103,16 @@ def test_classes_that_are_known_to_be_too_small_are_passed_over(make_job):
     assert round(_CLASSES.size(job.needed) / _GIB, 1) == 5.7
 
 
+def test_a_failure_says_what_the_worker_held_where_that_is_known(make_job):
+    """A node may be full of what others hold."""
+    _, results = _after(make_job(1, needed=8 * _GIB), Loss.MEMORY, memory_bytes=3 * _GIB)
+    assert results[0].failure.reason == (
+        "the worker ran out of memory after 12 s: it held 3.0 GiB when no more was to be had, "
+        "and the largest node offers 8.0 GiB"
+    )
+    assert results[0].failure.memory_bytes == results[0].memory_bytes == 3 * _GIB
+
+
 def test_what_needs_more_than_any_machine_is_tried_once_on_the_largest(make_job):
     """Alone: the VOIs before it may have left something behind."""
     again, results = _after(make_job(2, needed=20 * _GIB), Loss.MEMORY)
