@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mvi_ray.cluster.unit import Unit, Voi
+from mvi_ray.errors import UsageError
+from mvi_ray.extract.cost import load_seconds
+from mvi_ray.project.cost import VOI_KEY, Calibration, Costs, family_settings
 from mvi_ray.store.volumes import StoredVolume
+from mvi_ray.study import ConventionalRadiomics
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Sequence
 
     from mvi_ray.project.project import Project
     from mvi_ray.store.declarations import Declarations
-    from mvi_ray.study import Study
+    from mvi_ray.store.store import Store
 
-VOI_KEY = ("patient_id", "session", "phase", "lesion", "region", "reader")
+GIANT = 0.02
+"""Share of a core's work above which a unit is split: the last one to end lets the others wait."""
+
+_SHORT_S = 10.0
+"""A unit below is never split: nobody notices so short an end."""
+
+_WORTH = 0.05
+"""What reading the image again for its parts may cost, as a share of the unit."""
+
+_MANY_CORES = 1_000
+"""Of a cluster whose size is not known before Ray answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +41,38 @@ class Plan:
     """What is to be computed.
 
     Args:
-        units: by family; one image each.
+        units: by family, the largest first; one image each, or a part of its VOIs.
         quarantined: VOIs not tried again, because they failed with the same input and settings.
         solved: keys of earlier failures that nothing is missing for any more, because the study
             or the masks changed.
+        calibration: what the predicted costs were corrected with.
     """
 
-    units: dict[Literal["CR", "DLR"], list[Unit]]
+    units: dict[str, list[Unit]]
     quarantined: int
     solved: tuple[dict[str, str], ...] = ()
+    calibration: Calibration = field(default_factory=Calibration)
 
     @property
     def vois(self) -> int:
         """Number of VOIs, counted once for each family."""
         return sum(len(unit.vois) for units in self.units.values() for unit in units)
+
+
+def chosen_families(project: Project, asked: Sequence[str] | None) -> tuple[str, ...]:
+    """Families to compute: those asked for, else all of the study.
+
+    Raises:
+        UsageError: the study has no such family.
+    """
+    known = project.study.families.names
+    if asked is None:
+        return known
+    chosen = tuple(name.upper() for name in asked)
+    for name in chosen:
+        if name not in known:
+            raise UsageError(f"the study has no family {name!r}; it has {', '.join(known)}")
+    return chosen
 
 
 def settings_digests(study: Declarations) -> dict[tuple[str, str], str]:
@@ -54,18 +86,35 @@ def settings_digests(study: Declarations) -> dict[tuple[str, str], str]:
 
 
 def make_plan(
-    project: Project, study: Declarations, families: Collection[str], *, retry_failed: bool
+    project: Project,
+    study: Declarations,
+    families: Collection[str],
+    *,
+    retry_failed: bool,
+    cores: int | None = None,
+    store: Store | None = None,
 ) -> Plan:
-    """Anti-join of the study with the store, on the catalog that was just published."""
+    """Anti-join of the study with the store, on the catalog that was just published.
+
+    Args:
+        project: its study and store.
+        study: what is current.
+        families: only these.
+        retry_failed: also what is in quarantine.
+        cores: that will share the work; None for a cluster of unknown size. It decides only which
+            images are computed in parts.
+        store: with the catalog to ask, when it is not the published one.
+    """
+    store = store or project.store
     query = files("mvi_ray.store").joinpath("sql/missing.sql").read_text(encoding="utf-8")
     missing: dict[tuple[str, ...], dict[str | None, str]] = defaultdict(dict)
-    for row in project.store.query(query).to_pylist():
+    for row in store.query(query).to_pylist():
         if row["family"] in families:
             key = (row["family"], *(row[k] for k in VOI_KEY))
             missing[key][row["image_type"]] = row["feature_set_id"]
     failures = [
         row
-        for row in project.store.tables["quarantine"].read().to_pylist()
+        for row in store.tables["quarantine"].read().to_pylist()
         if row["stage"] == "extract" and row["family"] in families
     ]
     solved = tuple(
@@ -76,9 +125,10 @@ def make_plan(
     if not missing:
         return Plan({}, 0, solved)
     skipped = set() if retry_failed else _unchanged(failures, study)
-    images = _by_key(project, "images", VOI_KEY[:3])
-    masks = _by_key(project, "masks", VOI_KEY)
-    plan: dict[Literal["CR", "DLR"], dict[tuple[str, ...], list[Voi]]] = {}
+    images = _by_key(store, "images", VOI_KEY[:3])
+    masks = _by_key(store, "masks", VOI_KEY)
+    costs = Costs(family_settings(project.study)).calibrated(store, masks)
+    plan: dict[str, dict[tuple[str, ...], list[Voi]]] = {}
     quarantined = 0
     for (family, *rest), wanted in missing.items():
         key = tuple(rest)
@@ -91,21 +141,68 @@ def make_plan(
             mask["input_digest"],
             StoredVolume.of_row(mask, "mask_digest"),
             wanted,
-            _cost(mask, len(wanted), project.study),
+            costs.seconds(family, mask, wanted),
+            costs.bytes(family, mask, wanted),
         )
-        plan.setdefault("CR" if family == "CR" else "DLR", {}).setdefault(key[:3], []).append(voi)
+        plan.setdefault(family, {}).setdefault(key[:3], []).append(voi)
     units = {
         family: [
-            Unit(family, project.store.root, StoredVolume.of_row(images[key]), tuple(vois))
+            Unit(family, store.root, StoredVolume.of_row(images[key]), tuple(vois))
             for key, vois in by_image.items()
         ]
         for family, by_image in plan.items()
     }
-    return Plan(units, quarantined, solved)
+    queues: dict[bool | str, list[str]] = defaultdict(list)
+    for family in units:
+        # Families of PyRadiomics share one queue, each network has its own.
+        alike = isinstance(costs.settings[family], ConventionalRadiomics)
+        queues[alike or family].append(family)
+    for together in queues.values():
+        work = sum(unit.cost for family in together for unit in units[family])
+        for family in together:
+            units[family] = largest_first(split_giants(units[family], work, cores))
+    return Plan(units, quarantined, solved, costs.calibration)
 
 
-def _by_key(project: Project, table: str, key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, Any]]:
-    rows = project.store.tables[table].read().to_pylist()
+def largest_first(units: Iterable[Unit]) -> list[Unit]:
+    """Units by falling cost, equal ones by name: the same plan has the same order everywhere."""
+    return sorted(units, key=lambda unit: (-unit.cost, unit.vois[0].key))
+
+
+def split_giants(
+    units: Sequence[Unit], work_s: float, cores: int | None = None, *, share: float = GIANT
+) -> list[Unit]:
+    """Divide units that would keep one core busy while the others have nothing left to do.
+
+    Largest first, the last unit ends at most its own length after the others, so a unit of 2 % of
+    a core's share costs at most 2 % of the time. It is divided by region, then by reader, then by
+    lesion, and only where reading the image again takes little of the whole.
+
+    Args:
+        units: of one family.
+        work_s: predicted seconds of one core for everything that shares the cores.
+        cores: their number; None when it is not known.
+        share: of what one core has to do; a unit above it is divided.
+    """
+    longest = max(share * work_s / (cores or _MANY_CORES), _SHORT_S)
+    return [part for unit in units for part in _parts(unit, longest, ("region", "reader", "lesion"))]
+
+
+def _parts(unit: Unit, longest: float, by: tuple[str, ...]) -> list[Unit]:
+    if unit.cost <= longest or not by:
+        return [unit]
+    groups: dict[str, list[Voi]] = defaultdict(list)
+    for voi in unit.vois:
+        groups[dict(voi.key)[by[0]]].append(voi)
+    again = load_seconds(prod(unit.image.geometry.size)) * (len(groups) - 1)
+    if again > _WORTH * unit.cost:
+        return [unit]
+    parts = [replace(unit, vois=tuple(vois)) for vois in groups.values()]
+    return [smaller for part in parts for smaller in _parts(part, longest, by[1:])]
+
+
+def _by_key(store: Store, table: str, key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, Any]]:
+    rows = store.tables[table].read().to_pylist()
     return {tuple(row[k] for k in key): row for row in rows}
 
 
@@ -117,10 +214,3 @@ def _unchanged(failures: list[dict[str, Any]], study: Declarations) -> set[tuple
         for row in failures
         if row["settings_digest"] == digests.get((row["family"], row["phase"]))
     }
-
-
-def _cost(mask: dict[str, Any], rows: int, study: Study) -> float:
-    """Voxels of the VOI after resampling, times the images they are measured on."""
-    spacing = None if study.families.cr is None else study.families.cr.spacing_mm
-    voxels = mask["voxels"] if spacing is None else mask["volume_mm3"] / prod(spacing)
-    return float(max(voxels, 1.0) * rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ def region_row(root: Path, region: Region, image: str) -> dict[str, Any]:
         "voxels": region.facts.voxels,
         "volume_mm3": region.facts.volume_mm3,
         "largest_diameter_mm": region.facts.largest_diameter_mm,
+        **{f"box_{a}_mm": side for a, side in zip("xyz", region.facts.box_mm, strict=True)},
         "clipped_organ_mm3": region.clipped_organ_mm3,
         "clipped_image_mm3": region.clipped_image_mm3,
         "clipped_threshold_mm3": region.clipped_threshold_mm3,
@@ -114,6 +116,12 @@ def derive_again(project: Project, progress: Progress) -> list[Problem]:
     table.write(fresh)
     add_problems(quarantine, problems)
     return problems
+
+
+def outdated_regions(project: Project) -> dict[str, int]:
+    """Region to the number of masks that `derive_again` would make; nothing is written."""
+    cases = _cases(project.store.tables["masks"], project.study.regions)
+    return dict(Counter(name for case in cases for name in case.wanted))
 
 
 @dataclass(frozen=True, slots=True)

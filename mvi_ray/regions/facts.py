@@ -24,17 +24,22 @@ class MaskFacts:
         voxels: number of voxels inside.
         volume_mm3: voxels times the volume of one, in cubic millimetres.
         largest_diameter_mm: longest distance between the centres of two voxels inside.
+        box_mm: sides (x, y, z) of the smallest box along the grid that holds every voxel inside.
     """
 
     voxels: int
     volume_mm3: float
     largest_diameter_mm: float
+    box_mm: tuple[float, float, float]
 
 
 def mask_facts(mask: Mask) -> MaskFacts:
     """Measure a mask on its own grid."""
     voxels = mask.voxels
-    return MaskFacts(voxels, voxels * mask.geometry.voxel_mm3, _largest_diameter(mask))
+    z, y, x = (
+        (side.stop - side.start) * step for side, step in zip(mask.box, mask.geometry.sampling, strict=True)
+    )
+    return MaskFacts(voxels, voxels * mask.geometry.voxel_mm3, _largest_diameter(mask), (x, y, z))
 
 
 def _largest_diameter(mask: Mask) -> float:

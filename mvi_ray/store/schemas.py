@@ -134,6 +134,7 @@ MASKS = TableSpec(
         "voxels": (_WHOLE, "voxels inside"),
         "volume_mm3": (_REAL, "volume inside"),
         "largest_diameter_mm": (_REAL, "longest distance of two voxel centres inside"),
+        **{f"box_{a}_mm": (_REAL, f"side along {a} of the smallest box around it") for a in "xyz"},
         "clipped_organ_mm3": (_REAL, "volume cut off outside the organ; NULL without an organ"),
         "clipped_image_mm3": (_REAL, "volume beyond the edge of the image; NULL for a drawn mask"),
         "clipped_threshold_mm3": (_REAL, "volume cut off outside the intensities; NULL without a threshold"),

@@ -1,4 +1,4 @@
-"""Voxels, volume and largest diameter of a mask."""
+"""Voxels, volume, largest diameter and box of a mask."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ def test_facts_are_those_of_all_voxels_and_all_pairs(data: st.DataObject) -> Non
     assert facts.voxels == array.sum()
     assert facts.volume_mm3 == pytest.approx(array.sum() * math.prod(spacing), rel=1e-12)
     assert facts.largest_diameter_mm == pytest.approx(all_pairs(mask), rel=1e-9)
+    sides = [float(np.ptp(at) + 1) * step for at, step in zip(np.nonzero(array)[::-1], spacing, strict=True)]
+    assert facts.box_mm == pytest.approx(sides, rel=1e-12)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
