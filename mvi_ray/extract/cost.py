@@ -9,6 +9,7 @@ many grey levels a bin width makes of its images, is left to `Calibration` in `p
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from math import cbrt, pi, prod
 from typing import TYPE_CHECKING, Any, Self
@@ -30,31 +31,40 @@ _FIXED_S = 0.02
 _LOAD_S = 0.05
 """Reading and checking a million voxels of the image or of the mask."""
 
-_RESAMPLE_S = 0.30
-_TEXTURE_S = 1.5
+_RESAMPLE_S = 0.33
+"""Cutting out and resampling a million voxels of the box."""
+
+_TEXTURE_S = 1.0
 """The matrices of one image, for a million voxels inside."""
 
-_EIGENVALUES_S = 1.0e-6
+_EIGENVALUES_S = 1.2e-7
 """Of one image, for each level cubed."""
 
-_IMAGE_S = 0.02
+_IMAGE_S = 0.05
+"""What one image takes at least."""
+
+_SHAPE_S = 26.0
+"""All pairs of points on the surface, for a million voxels inside; it grows with their power 4/3."""
 
 _FILTERS: Mapping[str, tuple[float, float]] = {
-    "Original": (0.0, 1.0),
-    "Wavelet": (2.0, 0.0),
-    "LoG": (0.3, 0.0),
-    "Square": (0.05, 0.0),
-    "SquareRoot": (0.05, 0.0),
-    "Logarithm": (0.05, 0.0),
-    "Exponential": (0.05, 0.0),
-    "Gradient": (0.1, 0.0),
-    "LBP2D": (1.0, 0.0),
-    "LBP3D": (0.5, 25.0),
+    "Original": (0.0, 0.0),
+    "Wavelet": (0.4, 0.0),
+    "LoG": (0.2, 0.0),
+    "Square": (0.02, 0.0),
+    "SquareRoot": (0.02, 0.0),
+    "Logarithm": (0.02, 0.0),
+    "Exponential": (0.02, 0.0),
+    "Gradient": (0.05, 0.0),
+    "LBP2D": (0.15, 0.0),
+    "LBP3D": (0.1, 27.0),
 }
 """Filter to seconds for a million voxels of the box, and of the VOI."""
 
 _USUAL_POINTS = 42
 """Corners of an icosphere divided once."""
+
+_WITH_SHAPE = "original"
+"""The image type in whose row shape stands."""
 
 _ONCE = frozenset({"Wavelet", "LBP3D"})
 """Filters that make all their images at once, whichever are wanted."""
@@ -64,6 +74,18 @@ _WORKER_BYTES = 400 << 20
 
 _TORCH_BYTES = 700 << 20
 """A worker that has loaded torch and the network of 33 million weights."""
+
+_HELD_BYTES = 20
+"""For each voxel of the image: it and the mask, ITK's copies, and once more when they are turned."""
+
+_FILTERED_BYTES: Mapping[str, int] = {"Wavelet": 96, "other": 32}
+"""For each voxel of the box: the filtered images that are there at once."""
+
+_BOX_S = 0.2
+"""Cutting out and scaling a million voxels of the box for the network."""
+
+_PASS_S, _PASS_BYTES = 0.6 / 64**3, 640
+"""One pass of the network, for each voxel of its input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,73 +148,82 @@ def load_seconds(voxels: int) -> float:
     return _LOAD_S * voxels / 1e6
 
 
-def cr_seconds(
-    size: VoiSize,
-    settings: ConventionalRadiomics,
-    phase: str,
-    image_types: Collection[str],
-) -> float:
-    """Seconds of one core for the wanted images of one VOI.
+class ConventionalCost:
+    """Cost of family CR and its variants.
 
     Args:
-        size: of the VOI.
         settings: of the family.
-        phase: selects the discretisation.
-        image_types: names of `image_types_of`; another name counts as an image without a filter.
     """
-    inside = size.inside(settings.spacing_mm) / 1e6
-    filtered = size.filtered(settings.spacing_mm) / 1e6
-    per_image = _IMAGE_S + _TEXTURE_S * inside + _EIGENVALUES_S * grey_levels(settings, phase) ** 3
-    seconds = (
-        _FIXED_S + load_seconds(size.image_voxels) + _RESAMPLE_S * filtered + per_image * len(image_types)
-    )
-    for name, count in _filters(settings, image_types).items():
-        of_box, of_voi = _FILTERS.get(name, (0.0, 0.0))
-        times = 1 if name in _ONCE else count
-        points = _sphere(settings)[0] / _USUAL_POINTS if name == "LBP3D" else 1
-        seconds += times * (of_box * filtered + of_voi * points * inside)
-    return seconds
+
+    def __init__(self, settings: ConventionalRadiomics) -> None:
+        self._settings = settings
+        self._filters = {image.name: image.filter for image in image_types_of(settings.image_types)}
+        self._points, self._coefficients = _sphere(settings)
+
+    def seconds(self, size: VoiSize, phase: str, image_types: Collection[str | None]) -> float:
+        """Seconds of one core for the wanted images of one VOI.
+
+        Args:
+            size: of the VOI.
+            phase: selects the discretisation.
+            image_types: names of `image_types_of`; another counts as an image without a filter.
+        """
+        inside = size.inside(self._settings.spacing_mm) / 1e6
+        filtered = size.filtered(self._settings.spacing_mm) / 1e6
+        per_image = _IMAGE_S + _TEXTURE_S * inside + _EIGENVALUES_S * self.grey_levels(phase) ** 3
+        seconds = _FIXED_S + load_seconds(size.image_voxels) + _RESAMPLE_S * filtered
+        seconds += per_image * len(image_types)
+        if _WITH_SHAPE in image_types:
+            seconds += _SHAPE_S * inside ** (4 / 3)
+        for name, count in self._wanted(image_types).items():
+            of_box, of_voi = _FILTERS[name]
+            times = 1 if name in _ONCE else count
+            points = self._points / _USUAL_POINTS if name == "LBP3D" else 1
+            seconds += times * (of_box * filtered + of_voi * points * inside)
+        return seconds
+
+    def bytes(self, size: VoiSize, phase: str, image_types: Collection[str | None]) -> int:
+        """Most memory of a worker that measures the wanted images of one VOI; on the safe side."""
+        inside = size.inside(self._settings.spacing_mm)
+        filtered = size.filtered(self._settings.spacing_mm)
+        levels = self.grey_levels(phase)
+        wanted = self._wanted(image_types)
+        images = _FILTERED_BYTES["Wavelet" if "Wavelet" in wanted else "other"] * filtered
+        # One zone may hold every voxel: a row of the zone matrix for each level, and its copies.
+        matrices = 3 * 8 * levels * inside + 6 * 8 * 13 * levels**2
+        # Spherical patterns: around each voxel points with their place, value and complex coefficients.
+        sphere = self._points * (40 + 16 * self._coefficients) * inside if "LBP3D" in wanted else 0.0
+        return int(_WORKER_BYTES + _HELD_BYTES * size.image_voxels + images + max(matrices, sphere))
+
+    def grey_levels(self, phase: str) -> float:
+        """Grey levels of one VOI: given by a bin count, guessed for a bin width."""
+        kind, value = self._settings.binning(phase)
+        return value if kind == "bin_count" else _USUAL_LEVELS
+
+    def _wanted(self, image_types: Collection[str | None]) -> Counter[str]:
+        """Filter to the number of its images that are wanted."""
+        return Counter(self._filters.get(str(name), "Original") for name in image_types)
 
 
-def cr_bytes(
-    size: VoiSize,
-    settings: ConventionalRadiomics,
-    phase: str,
-    image_types: Collection[str],
-) -> int:
-    """Most memory of a worker while it measures the wanted images of one VOI; on the safe side."""
-    inside, filtered = size.inside(settings.spacing_mm), size.filtered(settings.spacing_mm)
-    levels = grey_levels(settings, phase)
-    filters = _filters(settings, image_types)
-    # The image and the mask, each as an array and as ITK's copy, and once more when it is turned.
-    held = 20 * size.image_voxels
-    images = 8 * filtered * (12 if "Wavelet" in filters else 4)
-    # One zone may hold every voxel: a row of the zone matrix for each level, and its copies.
-    matrices = 3 * 8 * levels * inside + 6 * 8 * 13 * levels**2
-    # Spherical patterns: around each voxel points with their place, value and complex coefficients.
-    patterns = 0.0
-    if "LBP3D" in filters:
-        points, coefficients = _sphere(settings)
-        patterns = points * (40 + 16 * coefficients) * inside
-    return int(_WORKER_BYTES + held + images + max(matrices, patterns))
+class DeepCost:
+    """Cost of family DLR and its variants, on a CPU.
 
+    Args:
+        settings: of the family.
+    """
 
-def dlr_seconds(size: VoiSize, settings: DeepRadiomics) -> float:
-    """Seconds of one core for the embedding of one VOI."""
-    passed = 0.6 * (settings.input_size / 64) ** 3
-    return _FIXED_S + load_seconds(size.image_voxels) + 0.2 * size.boxed() / 1e6 + passed
+    def __init__(self, settings: DeepRadiomics) -> None:
+        self._cube = settings.input_size**3
 
+    def seconds(self, size: VoiSize, phase: str, image_types: Collection[str | None]) -> float:  # noqa: ARG002
+        """Seconds of one core for the embedding of one VOI; phase and images do not matter."""
+        return _FIXED_S + load_seconds(size.image_voxels) + _BOX_S * size.boxed() / 1e6 + _PASS_S * self._cube
 
-def dlr_bytes(size: VoiSize, settings: DeepRadiomics) -> int:
-    """Most memory of a worker that embeds one VOI on a CPU."""
-    activations = 160 * 4 * settings.input_size**3
-    return int(_TORCH_BYTES + 20 * size.image_voxels + 40 * size.boxed() + activations)
-
-
-def grey_levels(settings: ConventionalRadiomics, phase: str) -> float:
-    """Grey levels of one VOI: given by a bin count, guessed for a bin width."""
-    kind, value = settings.binning(phase)
-    return value if kind == "bin_count" else _USUAL_LEVELS
+    def bytes(self, size: VoiSize, phase: str, image_types: Collection[str | None]) -> int:  # noqa: ARG002
+        """Most memory of a worker that embeds one VOI."""
+        return int(
+            _TORCH_BYTES + _HELD_BYTES * size.image_voxels + 40 * size.boxed() + _PASS_BYTES * self._cube
+        )
 
 
 def _sphere(settings: ConventionalRadiomics) -> tuple[int, int]:
@@ -201,13 +232,3 @@ def _sphere(settings: ConventionalRadiomics) -> tuple[int, int]:
     if pattern is None:
         return _USUAL_POINTS, 4
     return 10 * 4**pattern.icosphere_subdivision + 2, pattern.levels**2
-
-
-def _filters(settings: ConventionalRadiomics, image_types: Collection[str]) -> dict[str, int]:
-    """Filter to the number of its images that are wanted."""
-    known = {image.name: image.filter for image in image_types_of(settings.image_types)}
-    counts: dict[str, int] = {}
-    for name in image_types:
-        kind = known.get(name, "Original")
-        counts[kind] = counts.get(kind, 0) + 1
-    return counts

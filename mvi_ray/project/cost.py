@@ -8,7 +8,7 @@ from importlib.resources import files
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from mvi_ray.extract.cost import VoiSize, cr_bytes, cr_seconds, dlr_bytes, dlr_seconds
+from mvi_ray.extract.cost import ConventionalCost, DeepCost, VoiSize
 from mvi_ray.study import ConventionalRadiomics
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ class Calibration:
         return self.factors.get((family, phase, region), self.factors.get((family,), 1.0))
 
 
-@dataclass(frozen=True, slots=True)
 class Costs:
     """Predicts seconds and bytes of the VOIs of one study.
 
@@ -89,26 +88,26 @@ class Costs:
         calibration: from stored VOIs.
     """
 
-    settings: Mapping[str, ConventionalRadiomics | DeepRadiomics]
-    calibration: Calibration = field(default_factory=Calibration)
+    def __init__(
+        self,
+        settings: Mapping[str, ConventionalRadiomics | DeepRadiomics],
+        calibration: Calibration | None = None,
+    ) -> None:
+        self.settings = settings
+        self.calibration = calibration or Calibration()
+        self._models = {
+            family: ConventionalCost(one) if isinstance(one, ConventionalRadiomics) else DeepCost(one)
+            for family, one in settings.items()
+        }
 
     def seconds(self, family: str, mask: Mapping[str, Any], image_types: Collection[str | None]) -> float:
         """Seconds of one core for the wanted rows of one VOI, given its row of `masks`."""
         factor = self.calibration.factor(family, mask["phase"], mask["region"])
-        return factor * self._plain(family, mask, image_types)
+        return factor * self._models[family].seconds(VoiSize.of_row(mask), mask["phase"], image_types)
 
     def bytes(self, family: str, mask: Mapping[str, Any], image_types: Collection[str | None]) -> int:
         """Most memory of the worker meanwhile."""
-        settings, size = self.settings[family], VoiSize.of_row(mask)
-        if isinstance(settings, ConventionalRadiomics):
-            return cr_bytes(size, settings, mask["phase"], _named(image_types))
-        return dlr_bytes(size, settings)
-
-    def _plain(self, family: str, mask: Mapping[str, Any], image_types: Collection[str | None]) -> float:
-        settings, size = self.settings[family], VoiSize.of_row(mask)
-        if isinstance(settings, ConventionalRadiomics):
-            return cr_seconds(size, settings, mask["phase"], _named(image_types))
-        return dlr_seconds(size, settings)
+        return self._models[family].bytes(VoiSize.of_row(mask), mask["phase"], image_types)
 
     def calibrated(self, store: Store, masks: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Costs:
         """With factors from the VOIs that the published catalog shows.
@@ -118,16 +117,14 @@ class Costs:
             masks: VOI to its row of `masks`.
         """
         query = files("mvi_ray.project").joinpath("sql/durations.sql").read_text(encoding="utf-8")
+        plain = Costs(self.settings)
         timed = []
         for row in store.query(query, {"patients": _PATIENTS}).to_pylist():
-            mask = masks.get(tuple(row[k] for k in VOI_KEY))
+            family, mask = row["family"], masks.get(tuple(row[k] for k in VOI_KEY))
             # Another mask than the one it was computed from says nothing about its size.
-            if row["family"] not in self.settings or mask is None:
-                continue
-            if mask["input_digest"] == row["input_digest"]:
-                wanted = row["image_types"] or [None]
-                predicted = self._plain(row["family"], mask, wanted)
-                timed.append(Timed(row["family"], row["phase"], row["region"], predicted, row["duration_s"]))
+            if family in self.settings and mask is not None and mask["input_digest"] == row["input_digest"]:
+                predicted = plain.seconds(family, mask, row["image_types"] or [None])
+                timed.append(Timed(family, row["phase"], row["region"], predicted, row["duration_s"]))
         return Costs(self.settings, Calibration.of(timed))
 
 
@@ -136,7 +133,3 @@ def family_settings(study: Study) -> dict[str, ConventionalRadiomics | DeepRadio
     families = study.families
     pairs = (("CR", families.cr), ("DLR", families.dlr))
     return {name: settings for name, settings in pairs if settings is not None}
-
-
-def _named(image_types: Collection[str | None]) -> list[str]:
-    return [name for name in image_types if name is not None]

@@ -150,7 +150,8 @@ def make_plan(
             Unit(family, store.root, StoredVolume.of_row(images[key]), tuple(vois))
             for key, vois in by_image.items()
         ]
-        for family, by_image in plan.items()
+        for family in costs.settings
+        if (by_image := plan.get(family))
     }
     queues: dict[bool | str, list[str]] = defaultdict(list)
     for family in units:

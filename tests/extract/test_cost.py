@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvi_ray.extract.cost import VoiSize, cr_bytes, cr_seconds, dlr_bytes, dlr_seconds, grey_levels
+from mvi_ray.extract.cost import ConventionalCost, DeepCost, VoiSize
 from mvi_ray.extract.image_types import image_type_names
 from mvi_ray.study import ConventionalRadiomics, DeepRadiomics
 
@@ -30,6 +30,10 @@ def _settings(spacing: tuple[float, float, float] | None = (1.0, 1.0, 1.0), **mo
     return ConventionalRadiomics.model_validate(
         {"spacing_mm": spacing, "bin_count": 32, "image_types": _ALL} | more
     )
+
+
+def _cr(spacing: tuple[float, float, float] | None = (1.0, 1.0, 1.0), **more: object) -> ConventionalCost:
+    return ConventionalCost(_settings(spacing, **more))
 
 
 def _row(side: int = 20, spacing: float = 1.0, image: int = 100) -> dict[str, object]:
@@ -66,37 +70,34 @@ def test_a_larger_voi_is_never_cheaper(size, factor, wanted, spacing) -> None:
         size.spacing_mm,
         tuple(side * factor for side in size.box_mm),
     )
-    cr = _settings(spacing)
-    dlr = DeepRadiomics(weights="random")
-    assert cr_seconds(larger, cr, "AP", wanted) >= cr_seconds(size, cr, "AP", wanted) > 0
-    assert cr_bytes(larger, cr, "AP", wanted) >= cr_bytes(size, cr, "AP", wanted) > 0
-    assert dlr_seconds(larger, dlr) >= dlr_seconds(size, dlr) > 0
-    assert dlr_bytes(larger, dlr) >= dlr_bytes(size, dlr) > 0
+    for cost in (_cr(spacing), DeepCost(DeepRadiomics(weights="random"))):
+        assert cost.seconds(larger, "AP", wanted) >= cost.seconds(size, "AP", wanted) > 0
+        assert cost.bytes(larger, "AP", wanted) >= cost.bytes(size, "AP", wanted) > 0
 
 
 @settings(derandomize=True, deadline=None)
 @given(_sizes, _wanted, _wanted)
 def test_more_rows_cost_more(size, some, others) -> None:
     """Every image type that is added adds seconds, and takes no memory away."""
-    cr = _settings()
+    cr = _cr()
     both = some | others
-    assert cr_bytes(size, cr, "AP", both) >= cr_bytes(size, cr, "AP", some)
+    assert cr.bytes(size, "AP", both) >= cr.bytes(size, "AP", some)
     if both == some:
-        assert cr_seconds(size, cr, "AP", both) == pytest.approx(cr_seconds(size, cr, "AP", some))
+        assert cr.seconds(size, "AP", both) == pytest.approx(cr.seconds(size, "AP", some))
     else:
-        assert cr_seconds(size, cr, "AP", both) > cr_seconds(size, cr, "AP", some)
+        assert cr.seconds(size, "AP", both) > cr.seconds(size, "AP", some)
 
 
 def test_a_filter_that_makes_all_its_images_at_once_is_paid_once() -> None:
     """The second sub-band of a wavelet costs its matrices only, the second sigma a filter, too."""
-    size, cr = VoiSize.of_row(_row()), _settings()
-    plain = cr_seconds(size, cr, "AP", ["original", "square"]) - cr_seconds(size, cr, "AP", ["original"])
-    first = cr_seconds(size, cr, "AP", ["original", "wavelet-LLH"]) - cr_seconds(size, cr, "AP", ["original"])
+    size, cr = VoiSize.of_row(_row()), _cr()
+    plain = cr.seconds(size, "AP", ["original", "square"]) - cr.seconds(size, "AP", ["original"])
+    first = cr.seconds(size, "AP", ["original", "wavelet-LLH"]) - cr.seconds(size, "AP", ["original"])
     bands = ["wavelet-LLH", "wavelet-HHH"]
-    second = cr_seconds(size, cr, "AP", bands) - cr_seconds(size, cr, "AP", ["wavelet-LLH"])
+    second = cr.seconds(size, "AP", bands) - cr.seconds(size, "AP", ["wavelet-LLH"])
     assert second < plain < first
     sigmas = ["log-sigma-1-0-mm-3D", "log-sigma-3-0-mm-3D"]
-    other = cr_seconds(size, cr, "AP", sigmas) - cr_seconds(size, cr, "AP", sigmas[:1])
+    other = cr.seconds(size, "AP", sigmas) - cr.seconds(size, "AP", sigmas[:1])
     assert other > second
 
 
@@ -126,9 +127,9 @@ def test_a_row_without_a_box_is_estimated_between_a_ball_and_a_shell() -> None:
 def test_more_grey_levels_cost_more() -> None:
     """A bin count says how many there are; of a bin width it is not known."""
     size = VoiSize.of_row(_row())
-    few, many = _settings(bin_count={"AP": 16, "PP": 128}), _settings(bin_count=None, bin_width=5)
-    assert grey_levels(few, "AP") == 16
-    assert grey_levels(few, "PP") == 128
-    assert 16 < grey_levels(many, "AP") < 128
-    assert cr_seconds(size, few, "PP", ["original"]) > cr_seconds(size, few, "AP", ["original"])
-    assert cr_bytes(size, few, "PP", ["original"]) > cr_bytes(size, few, "AP", ["original"])
+    few, many = _cr(bin_count={"AP": 16, "PP": 128}), _cr(bin_count=None, bin_width=5)
+    assert few.grey_levels("AP") == 16
+    assert few.grey_levels("PP") == 128
+    assert 16 < many.grey_levels("AP") < 128
+    assert few.seconds(size, "PP", ["original"]) > few.seconds(size, "AP", ["original"])
+    assert few.bytes(size, "PP", ["original"]) > few.bytes(size, "AP", ["original"])

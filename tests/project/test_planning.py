@@ -79,7 +79,7 @@ def test_the_largest_unit_comes_first(units) -> None:
 
 def test_a_giant_is_divided_by_region_first() -> None:
     """Its lesions stay together while that is short enough."""
-    giant = _unit("P1", 20.0, 30.0, 20.0, 30.0)
+    giant = _unit("P1", 20.0, 24.0, 20.0, 24.0)
     parts = split_giants([giant], 10_000.0, 4)
     assert [[dict(voi.key)["region"] for voi in part.vois] for part in parts] == [["r0", "r0"], ["r1", "r1"]]
 

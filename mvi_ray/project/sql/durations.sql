@@ -1,6 +1,6 @@
 -- Seconds that stored VOIs took, of some patients: what predictions are calibrated with. All rows
 -- of one VOI and run carry the same number.
-WITH some AS (
+WITH sampled AS (
     SELECT patient_id
     FROM raw.patients
     ORDER BY hash(patient_id)
@@ -11,7 +11,7 @@ timed AS (
         f.family, c.patient_id, c.session, c.phase, c.lesion, c.region, c.reader, c.input_digest,
         c.run_id, c.duration_s, c.image_type
     FROM raw.cr AS c
-    SEMI JOIN some ON some.patient_id = c.patient_id
+    SEMI JOIN sampled ON sampled.patient_id = c.patient_id
     JOIN raw.current_feature_sets AS f
         ON f.phase = c.phase AND f.image_type = c.image_type AND f.feature_set_id = c.feature_set_id
     UNION ALL
@@ -19,7 +19,7 @@ timed AS (
         f.family, d.patient_id, d.session, d.phase, d.lesion, d.region, d.reader, d.input_digest,
         d.run_id, d.duration_s, NULL AS image_type
     FROM raw.dlr AS d
-    SEMI JOIN some ON some.patient_id = d.patient_id
+    SEMI JOIN sampled ON sampled.patient_id = d.patient_id
     JOIN raw.current_feature_sets AS f
         ON f.phase = d.phase AND f.image_type IS NULL AND f.feature_set_id = d.feature_set_id
 )
