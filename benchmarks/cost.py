@@ -149,17 +149,12 @@ def _compare(project: Project, plan: Plan, *, by_filter: bool) -> None:
 
 def _tail(plan: Plan, copies: int) -> None:
     """Efficiency of each number of cores by the share above which units are divided."""
-    units = [
-        replace(
-            unit,
-            vois=tuple(
-                replace(voi, key=tuple((k, v + tag if k == "patient_id" else v) for k, v in voi.key))
-                for voi in unit.vois
-            ),
-        )
-        for tag in (f"-{n}" for n in range(copies))
-        for unit in plan.units["CR"]
-    ]
+    whole: dict[str, Unit] = {}
+    for unit in plan.units["CR"]:
+        # The plan may have divided an image already.
+        known = whole.get(unit.image.path)
+        whole[unit.image.path] = replace(unit, vois=unit.vois + (known.vois if known else ()))
+    units = list(whole.values()) * copies
     work = sum(unit.cost for unit in units)
     costs = sorted(unit.cost for unit in units)
     middle = statistics.median(costs)

@@ -12,7 +12,7 @@ from mvi_ray.cluster.unit import Unit, Voi
 from mvi_ray.errors import UsageError
 from mvi_ray.project.declarations import declarations
 from mvi_ray.project.forecast import makespan
-from mvi_ray.project.planning import chosen_families, largest_first, make_plan, split_giants
+from mvi_ray.project.planning import GIANT, chosen_families, largest_first, make_plan, split_giants
 from mvi_ray.store.volumes import StoredVolume
 from mvi_ray.volume import Geometry, Reorientation
 
@@ -65,7 +65,7 @@ def test_the_largest_part_leaves_no_long_end(units, cores) -> None:
     """A part is a single VOI, or short; so the end is that of a VOI at most."""
     work = sum(unit.cost for unit in units)
     for part in split_giants(units, work, cores):
-        assert len(part.vois) == 1 or part.cost <= max(0.02 * work / cores, 10.0)
+        assert len(part.vois) == 1 or part.cost <= max(GIANT * work / cores, 10.0)
 
 
 @settings(derandomize=True, deadline=None)
@@ -80,7 +80,7 @@ def test_the_largest_unit_comes_first(units) -> None:
 def test_a_giant_is_divided_by_region_first() -> None:
     """Its lesions stay together while that is short enough."""
     giant = _unit("P1", 20.0, 24.0, 20.0, 24.0)
-    parts = split_giants([giant], 10_000.0, 4)
+    parts = split_giants([giant], 4_000.0, 4)
     assert [[dict(voi.key)["region"] for voi in part.vois] for part in parts] == [["r0", "r0"], ["r1", "r1"]]
 
 
