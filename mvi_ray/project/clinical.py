@@ -102,7 +102,9 @@ def _drop_other_kinds(
         if kind is None or value is None:
             continue
         variable = clinical.variables.get(name)
-        if isinstance(value, str) != pa.types.is_string(kind):
+        # An outcome is 0 or 1; any other number would not even fit into its column.
+        no_outcome = name == clinical.outcome and value not in (0, 1)
+        if isinstance(value, str) != pa.types.is_string(kind) or no_outcome:
             what = "was stored as another kind of variable and is dropped"
         elif variable is not None and variable.levels and value not in variable.levels:
             what = "was stored under levels or cuts that the study has no longer, and is dropped"

@@ -109,6 +109,25 @@ def test_level_that_the_study_has_no_longer_is_dropped_and_told(tiny: TinyProjec
     assert rows == [{"sex": None}, {"sex": "male"}]
 
 
+def test_variable_that_becomes_the_outcome_keeps_what_an_outcome_may_be(tiny: TinyProject) -> None:
+    """A fraction, or a 2, is dropped and told; 0 and 1 stay, and so does everything else of the patient."""
+    table = ("patient_id,mvi,site,age,sex", "P1,1,A,1.5,male", "P2,0,A,1,male", "P3,0,A,2,female")
+    tiny.open().ingest(clinical=_write(tiny, "a.csv", *table))
+    _rewrite(tiny, "outcome: mvi", "outcome: age")
+    _rewrite(tiny, "    age: {unit: years}\n", "")
+    summary = tiny.open().ingest(clinical=_write(tiny, "b.csv", "patient_id,age,site,sex", "P4,1,A,male"))
+    told = [(p.severity, p.patient_id, p.reason) for p in summary.problems if p.reason.startswith("age")]
+    dropped = "age was stored as another kind of variable and is dropped"
+    assert told == [("warning", "P1", dropped), ("warning", "P3", dropped)]
+    rows = tiny.open().sql("SELECT patient_id, age, sex FROM clinical ORDER BY ALL").to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        ("P1", None, "male"),
+        ("P2", 1, "male"),
+        ("P3", None, "female"),
+        ("P4", 1, "male"),
+    ]
+
+
 @pytest.mark.parametrize("clinical", ["data/a.csv", ["data/a.csv"]])
 def test_one_table_may_be_given_as_one_path(
     tiny: TinyProject, monkeypatch: pytest.MonkeyPatch, clinical: str | list[str]
