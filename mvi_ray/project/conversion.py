@@ -10,11 +10,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mvi_ray.errors import MviError
+from mvi_ray.errors import MviError, StoreError
 from mvi_ray.ingest.case import ImageCase, read_case
 from mvi_ray.ingest.dates import shifted
+from mvi_ray.ingest.files import voxels_at
+from mvi_ray.ingest.problem import Problem
 from mvi_ray.ingest.source import Sources
 from mvi_ray.project.regions import region_row
+from mvi_ray.project.room import Room, available_memory
 from mvi_ray.store.volumes import StoredVolume, save_volume
 from mvi_ray.study import DRAWN
 
@@ -25,11 +28,14 @@ if TYPE_CHECKING:
     from mvi_ray.ingest.dicom import Scanner
     from mvi_ray.ingest.drawn import DrawnMask
     from mvi_ray.ingest.manifest import Manifest, Rows
-    from mvi_ray.ingest.problem import Problem
     from mvi_ray.store.store import Store
     from mvi_ray.study import Study
+    from mvi_ray.volume import Volume
 
 ImageKey = tuple[str, str, str]
+
+_BYTES_OF_VOXEL = 64
+"""Memory that a voxel of an image takes at the most while its masks and regions are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +79,15 @@ class Conversion:
         self._sources = Sources(manifest.folder, study, dates_key)
         rule = study.readers.consensus
         self._stored = _Stored(store, None if rule is None else rule.name)
+        # Half of it: what is predicted may be wrong, and the rows of the store need some, too.
+        self._room = Room(available_memory() // 2)
 
     def run(self) -> Iterator[Converted]:
-        """Cases in the order of the manifest, a few ahead of the caller."""
+        """Cases in the order of the manifest, a few ahead of the caller.
+
+        Raises:
+            StoreError: a volume cannot be written; any other fault costs its case only.
+        """
         workers = os.cpu_count() or 1
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[Converted]] = deque()
@@ -93,6 +105,16 @@ class Conversion:
 
     def _convert(self, key: ImageKey, rows: Rows) -> Converted:
         donors = self._manifest.donors(key, self._study)
+        images = {self._manifest.folder / row.image for _, row in [*rows, *donors]}
+        try:
+            with self._room.take(sum(map(voxels_at, images)) * _BYTES_OF_VOXEL):
+                return self._made(key, rows, donors)
+        except MviError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a library raises, the other cases go on
+            return Converted(key, None, (), (_unforeseen(error, key, rows[0][0]),))
+
+    def _made(self, key: ImageKey, rows: Rows, donors: Rows) -> Converted:
         source = self._sources.digest([*rows, *donors])
         readers = {row.drawn_key for _, row in [*rows, *donors]}
         if source is not None and self._stored.holds(key, source, readers):
@@ -100,14 +122,22 @@ class Conversion:
         case = read_case(rows, self._manifest.folder, self._study, donors)
         if case.volume is None:
             return Converted(key, None, (), case.problems)
-        stored = save_volume(self._root, case.volume)
+        try:
+            return self._saved(key, case, case.volume, source)
+        except OSError as error:
+            raise StoreError(
+                f"a volume could not be written to the store: {error.strerror}; is the disk full?"
+            ) from None
+
+    def _saved(self, key: ImageKey, case: ImageCase, volume: Volume, source: str | None) -> Converted:
+        stored = save_volume(self._root, volume)
         names = dict(zip(("patient_id", "session", "phase"), key, strict=True))
         failed = any(problem.severity == "error" for problem in case.problems)
         masks = [row for drawn in case.masks for row in self._mask_rows(names, stored.digest, drawn)]
         image = {
             **names,
             "image_digest": stored.digest,
-            "voxel_type": case.volume.array.dtype.name,
+            "voxel_type": volume.array.dtype.name,
             **stored.columns(),
             **self._scanner(case),
             # What was left out is looked at again the next time.
@@ -143,6 +173,21 @@ class Conversion:
                 "resampled_from": drawn.resampled_from.get(region.name if region.is_given else DRAWN),
                 "ingested_at": self._time,
             }
+
+
+def _unforeseen(error: Exception, key: ImageKey, line: int) -> Problem:
+    """A fault that no reader names. Not its message: that may hold a path or what stands in a header."""
+    if isinstance(error, MemoryError):
+        reason = "there is not enough memory for the image with its masks"
+        way_out = "close other programs, or ingest on a larger machine"
+    elif isinstance(error, OSError):
+        reason = f"a file cannot be read: {error.strerror or 'the system does not say why'}"
+        way_out = "check the disk and the permissions of the files"
+    else:
+        reason = f"image and masks could not be read: an unexpected {type(error).__name__}"
+        way_out = "export the files anew; if they open in other programs, report this"
+    patient, session, phase = key
+    return Problem("error", reason, way_out, line=line, patient_id=patient, session=session, phase=phase)
 
 
 def _facts(scanner: Scanner) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 from mvi_ray.errors import CaseError, GeometryError
-from mvi_ray.ingest.files import read_volume
+from mvi_ray.ingest.files import read_volume, voxels_at
 from mvi_ray.ingest.masks.labels import read_labels
 
 if TYPE_CHECKING:
@@ -48,6 +49,25 @@ def test_image_keeps_its_type_and_its_voxels(folder: Folder, ending: str, dtype:
     assert volume.array.shape == (6, 8, 10)
     assert volume.geometry.spacing == (1.0, 1.5, 2.0)
     assert volume.geometry.origin == pytest.approx((10.0, -20.0, 30.0))
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_number_of_voxels_is_known_from_the_header(folder: Folder, ending: str) -> None:
+    """Before anything is unpacked."""
+    assert voxels_at(folder.image(f"a.{ending}", "int16")) == 6 * 8 * 10
+
+
+def test_number_of_voxels_of_dicom_and_of_nothing(folder: Folder) -> None:
+    """Two bytes each; nothing is refused here, and a pipe is not waited for."""
+    (folder.path / "series" / "deep").mkdir(parents=True)
+    for name in ("series/a.dcm", "series/deep/b"):
+        (folder.path / name).write_bytes(bytes(1000))
+    os.mkfifo(folder.path / "pipe.nii")
+    (folder.path / "bad.nrrd").write_bytes(b"NRRD0004\ntype: what\n\n")
+    found = {
+        n: voxels_at(folder.path / n) for n in ("series", "series/a.dcm", "none.nii", "pipe.nii", "bad.nrrd")
+    }
+    assert found == {"series": 1000, "series/a.dcm": 500, "none.nii": 0, "pipe.nii": 0, "bad.nrrd": 0}
 
 
 def test_same_voxels_in_two_formats_have_one_digest(folder: Folder) -> None:

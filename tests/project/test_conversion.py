@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mvi_ray.errors import StoreError
 from mvi_ray.project import conversion
 
 if TYPE_CHECKING:
@@ -282,3 +284,88 @@ def test_a_consensus_goes_with_the_readers_it_was_of(tiny: TinyProject) -> None:
     alone.write_text(_lines(_ap()))
     tiny.open().ingest(alone)
     assert _rows(tiny, query) == [("R1",), ("R2",)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (
+            RuntimeError("/data/Müller: PatientName"),
+            "image and masks could not be read: an unexpected Runtim",
+        ),
+        (MemoryError("/data/Müller"), "there is not enough memory for the image with its masks"),
+        (OSError(5, "Input/output error", "/data/Müller.nii"), "a file cannot be read: Input/output error"),
+        (OSError("/data/Müller"), "a file cannot be read: the system does not say why"),
+    ],
+)
+def test_whatever_a_library_raises_costs_its_case_only(
+    tiny: TinyProject, monkeypatch: pytest.MonkeyPatch, fault: Exception, reason: str
+) -> None:
+    """It stands in the quarantine, without the words of the error: these may hold a path or a header."""
+    whole = conversion.read_case
+
+    def read(rows: Any, *args: Any) -> Any:
+        if rows[0][1].phase == "PP":
+            raise fault
+        return whole(rows, *args)
+
+    for case in CASES:
+        tiny.write_case(*case)
+    monkeypatch.setattr(conversion, "read_case", read)
+    summary = tiny.open().ingest(tiny.write_manifest(CASES))
+    assert _counts(summary) == (2, 4, 0, 0, 1)
+    (problem,) = [p for p in summary.problems if p.severity == "error"]
+    assert (problem.patient_id, problem.phase, problem.line) == ("P1", "PP", 3)
+    assert problem.reason.startswith(reason)
+    assert problem.way_out
+    rows = _rows(tiny, "SELECT patient_id, phase, reason, way_out FROM quarantine")
+    assert rows == [("P1", "PP", problem.reason, problem.way_out)]
+    assert "Müller" not in str(rows)
+
+
+def test_store_that_cannot_be_written_ends_the_ingest(
+    stored: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is no fault of a case: what is stored of it stays in use."""
+
+    def full(*_: Any) -> Any:
+        raise OSError(28, "No space left on device", "/store")
+
+    stored.write_case("P2", "AP", radius=2.6)
+    monkeypatch.setattr(conversion, "save_volume", full)
+    with pytest.raises(
+        StoreError, match="could not be written to the store: No space left on device; is the"
+    ):
+        stored.open().ingest(stored.manifest)
+    assert _rows(stored, "SELECT count(*) FROM images") == [(3,)]
+
+
+@pytest.mark.parametrize(("memory", "together"), [(0, 1), (1 << 40, 2)])
+def test_images_are_read_together_as_far_as_memory_goes(
+    tiny: TinyProject, monkeypatch: pytest.MonkeyPatch, memory: int, together: int
+) -> None:
+    """One is read at a time where there is none for two, whatever the number of cores."""
+    whole, inside, most = conversion.read_case, 0, 0
+    lock, met = threading.Lock(), threading.Barrier(together)
+
+    def counted(rows: Any, *args: Any) -> Any:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        # Where there is memory they meet here; else nobody waits for another one.
+        met.wait(timeout=60)
+        try:
+            return whole(rows, *args)
+        finally:
+            with lock:
+                inside -= 1
+
+    cases = [(f"P{at}", "AP") for at in range(4)]
+    for case in cases:
+        tiny.write_case(*case)
+    monkeypatch.setattr(conversion, "read_case", counted)
+    monkeypatch.setattr(conversion, "available_memory", lambda: memory)
+    monkeypatch.setattr(conversion.os, "cpu_count", lambda: 2)
+    assert tiny.open().ingest(tiny.write_manifest(cases)).images == 4
+    assert most == together
