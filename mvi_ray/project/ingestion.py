@@ -14,17 +14,17 @@ from mvi_ray.project.conversion import Conversion
 from mvi_ray.project.diameters import check_diameters
 from mvi_ray.project.problems import record_problems
 from mvi_ray.project.progress import Progress, silent
-from mvi_ray.project.remarks import orphans, unmatched, with_store
+from mvi_ray.project.remarks import image_times, not_made, orphans, unlisted, unmatched, with_store
 from mvi_ray.store.tables import now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from mvi_ray.ingest.manifest import Manifest
     from mvi_ray.ingest.pseudonym import Identify
-    from mvi_ray.project.conversion import ImageKey
+    from mvi_ray.project.conversion import Converted, ImageKey
     from mvi_ray.project.project import Project
     from mvi_ray.store.store import Store
 
@@ -156,6 +156,8 @@ def _store_images(
         row.patient_id: row.centre for rows in manifest.groups.values() for _, row in rows if row.centre
     }
     inputs = _inputs(project.store)
+    before = image_times(project.store)
+    gone = _Gone(project.store, inputs)
     made_before = _made_masks(project)
     redrawn: set[ImageKey] = set()
     conversion = Conversion(project.store, project.study, manifest, time, dates_key)
@@ -181,20 +183,64 @@ def _store_images(
                 # A consensus or a carried mask that is not made again is of masks that are no more.
                 for voi in made_before.get(made.key, set()) - {_voi(row) for row in made.masks}:
                     project.store.tables["masks"].delete(dict(zip(_VOI, voi, strict=True)))
+                gone.look(made)
             if len(images) >= _COMMIT_EVERY:
+                gone.drop()
                 _commit(project, images, masks, centres, time)
             progress("ingest", number, total, f"{number} of {total} images")
     finally:
         # Also when Ctrl-C ends it: what was finished is kept.
+        gone.drop()
         _commit(project, images, masks, centres, time)
     _add_patients(project, {key[0] for key in unchanged}, centres, time)
     counts.unchanged = len(unchanged)
     counts.problems.extend(_drop_carried(project, redrawn, made_before, manifest))
+    counts.problems.extend(not_made(gone.count))
+    counts.problems.extend(unlisted(before, manifest))
     counts.problems.extend(orphans(project.store, counts.patients | {key[0] for key in unchanged}))
     counts.problems = with_store(project.store, counts.problems)
     patients = {key[0] for key in manifest.groups}
     patients.update(p.patient_id for p in manifest.problems if p.patient_id is not None)
     record_problems(project.store.tables["quarantine"], counts.problems, patients)
+
+
+class _Gone:
+    """Stored masks of regions that a drawn mask does not have any more: its line, or the study, changed.
+
+    Args:
+        store: where they are.
+        inputs: the masks that it had before this ingest.
+    """
+
+    def __init__(self, store: Store, inputs: Iterable[tuple[str, ...]]) -> None:
+        self._table = store.tables["masks"]
+        self._before: dict[ImageKey, set[tuple[str, ...]]] = {}
+        for voi in inputs:
+            self._before.setdefault((voi[0], voi[1], voi[2]), set()).add(voi)
+        self._patients: dict[tuple[str, ...], list[str]] = {}
+        self.count = 0
+
+    def look(self, made: Converted) -> None:
+        """Note what an image that was read again is not made with."""
+        there = {_voi(row) for row in made.masks}
+        drawn = {(voi[3], voi[5]) for voi in there}
+        # What could not be made is told by its problem, and leaves by it.
+        told = {p.region for p in made.problems if p.severity == "error"}
+        for patient, *place in self._before.get(made.key, set()) - there:
+            lesion, region, reader = place[2:]
+            if (lesion, reader) in drawn and region not in told:
+                self._patients.setdefault(tuple(place), []).append(patient)
+                self.count += 1
+
+    def drop(self) -> None:
+        """Remove what was noted, in one commit."""
+        self._table.delete(
+            *(
+                {**dict(zip(_VOI[1:], place, strict=True)), "patient_id": patients}
+                for place, patients in self._patients.items()
+            )
+        )
+        self._patients.clear()
 
 
 def _made_masks(project: Project) -> dict[ImageKey, set[tuple[str, ...]]]:

@@ -9,8 +9,10 @@ from mvi_ray.ingest.manifest import NO_IMAGE
 from mvi_ray.ingest.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
+    from mvi_ray.ingest.manifest import Manifest
     from mvi_ray.store.store import Store
 
 _IMAGE = ("patient_id", "session", "phase")
@@ -44,6 +46,61 @@ def with_store(store: Store, problems: Iterable[Problem]) -> list[Problem]:
         else:
             seen.append(problem)
     return seen
+
+
+def image_times(store: Store) -> dict[tuple[str, ...], datetime]:
+    """Stored images, and the ingest that brought them in: all images of one have its time."""
+    rows = store.tables["images"].read([*_IMAGE, "ingested_at"]).to_pylist()
+    return {tuple(row[name] for name in _IMAGE): row["ingested_at"] for row in rows}
+
+
+def unlisted(before: Mapping[tuple[str, ...], datetime], manifest: Manifest) -> list[Problem]:
+    """Images that have no line any more in the manifest that brought them in, in one remark.
+
+    No manifest is recorded. But images that came in together with some that this one names are of an
+    earlier state of it; those of other manifests, one for each hospital or phase, are not.
+
+    Args:
+        before: `image_times`, before this manifest was ingested.
+        manifest: as it is now.
+    """
+    # A line that could not be read may be that of an image; what it does not say stays open.
+    bad = {(p.patient_id, p.session, p.phase) for p in manifest.problems if p.severity == "error"}
+    times = {before[key] for key in manifest.groups if key in before}
+    found = [
+        (patient, session, phase)
+        for (patient, session, phase), time in before.items()
+        if time in times
+        and (patient, session, phase) not in manifest.groups
+        and not {(patient, s, f) for s in (session, None) for f in (phase, None)} & bad
+    ]
+    if not found:
+        return []
+    one, patients = len(found) == 1, len({key[0] for key in found})
+    return [
+        Problem(
+            "warning",
+            f"{len(found)} {'image' if one else 'images'} of {patients} "
+            f"{'patient' if patients == 1 else 'patients'}, stored together with images of this manifest, "
+            f"{'has' if one else 'have'} no line in it any more, and {'stays' if one else 'stay'} in use",
+            "`mvi exclude` takes a patient out; `mvi store erase` removes one, to be ingested again",
+        )
+    ]
+
+
+def not_made(masks: int) -> list[Problem]:
+    """Masks that left the store because their image was read again and they were not made with it."""
+    if not masks:
+        return []
+    one = masks == 1
+    return [
+        Problem(
+            "warning",
+            f"{masks} {'mask is' if one else 'masks are'} of {'a region' if one else 'regions'} that "
+            "manifest and study do not have any more, and left the store",
+            "their values stay in the views that end in _all; put the line or the region back to use them",
+        )
+    ]
 
 
 def orphans(store: Store, patients: set[str]) -> list[Problem]:

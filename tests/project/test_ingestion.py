@@ -240,3 +240,65 @@ def test_a_phase_that_the_store_has_is_not_missing(tiny):
     tiny.write_case("P1", "PP")
     summary = tiny.open().ingest(tiny.write_manifest([("P1", "PP")]))
     assert [p.reason for p in summary.problems] == []
+
+
+def _unlisted(summary):
+    return [(p.severity, p.reason) for p in summary.problems if "no line in it any more" in p.reason]
+
+
+def test_images_whose_lines_were_removed_are_told(tiny):
+    """By their number only; those of another manifest, of other patients or another phase, are not."""
+    cases = [("P1", "AP"), ("P1", "PP"), ("P2", "AP"), ("P3", "AP")]
+    for case in cases:
+        tiny.write_case(*case)
+    assert _unlisted(tiny.open().ingest(tiny.write_manifest(cases[2:]))) == []
+    assert _unlisted(tiny.open().ingest(tiny.write_manifest(cases[:2]))) == []
+    assert _unlisted(tiny.open().ingest(tiny.write_manifest(cases[2:]))) == []
+    # P3 and a phase of P1 leave the manifests that brought them in.
+    for case, now in ((("P2", "AP"), "1 image of 1 patient"), (("P1", "AP"), "1 image of 1 patient")):
+        for _ in range(2):
+            told = _unlisted(tiny.open().ingest(tiny.write_manifest([case])))
+            assert [severity for severity, _ in told] == ["warning"]
+            assert told[0][1].startswith(f"{now}, stored together with images of this manifest, has no line")
+            assert "P3" not in told[0][1]
+    both = _unlisted(tiny.open().ingest(tiny.write_manifest([("P1", "AP"), ("P2", "AP")])))
+    assert both[0][1].startswith("2 images of 2 patients, stored together")
+    assert len(_rows(tiny, "FROM images")) == 4
+
+
+def test_line_that_cannot_be_read_is_not_taken_for_a_removed_one(tiny):
+    """It has its own problem."""
+    for phase in ("AP", "PP"):
+        tiny.write_case("P1", phase)
+    tiny.open().ingest(tiny.write_manifest([("P1", "AP"), ("P1", "PP")]))
+    bad = "P1,PP,P1-PP-image.nii.gz,P1-PP-mask-R1.nii.gz,R9\n"
+    summary = tiny.open().ingest(tiny.write_manifest([("P1", "AP")], more=bad))
+    assert summary.left_out == 1
+    assert _unlisted(summary) == []
+
+
+def test_region_that_the_study_has_no_longer_leaves_the_masks(tiny):
+    """It is told once, and the images are left alone afterwards; its values stay, and come back with it."""
+    tiny.add("P1", ["AP", "PP"])
+    tiny.extract(families=["CR"])
+    query = "SELECT DISTINCT region FROM masks ORDER BY ALL"
+    values = "SELECT count(*) FROM cr WHERE region = 'peritumoral'"
+    count = _rows(tiny, values)
+    study = (tiny.folder / "study.yaml").read_text(encoding="utf-8")
+    ring = "regions:\n  peritumoral: {kind: ring, outer_mm: 4, clip: none}\n"
+    assert ring in study
+    (tiny.folder / "study.yaml").write_text(study.replace(ring, ""), encoding="utf-8")
+    said = [
+        [p.reason for p in tiny.open().ingest(tiny.manifest).problems if "left the store" in p.reason]
+        for _ in range(2)
+    ]
+    assert said == [
+        ["2 masks are of regions that manifest and study do not have any more, and left the store"],
+        [],
+    ]
+    assert _rows(tiny, query) == [("intratumoral",)]
+    assert tiny.open().ingest(tiny.manifest).unchanged == 2
+    (tiny.folder / "study.yaml").write_text(study, encoding="utf-8")
+    assert tiny.open().ingest(tiny.manifest).images == 2
+    assert _rows(tiny, query) == [("intratumoral",), ("peritumoral",)]
+    assert _rows(tiny, values) == count != [(0,)]
