@@ -170,6 +170,11 @@ def status(found: Status, *, as_json: bool) -> None:
 
     outcome = "" if found.with_outcome is None else f", {found.with_outcome} with an outcome"
     out().print(Text(f"{found.study}: {found.patients} patients{outcome}, {found.images} images"))
+    if found.not_enrolled:
+        out().print(
+            f"Not enrolled: {found.not_enrolled} of the patients screened, {found.excluded} of them by hand; "
+            "see `mvi enrolment`."
+        )
     table = Table(title="VOIs of the modelling reader", title_justify="left")
     columns = ("phase", "region", "family", "vois", "complete", "partial", "missing", "quarantine", "absent")
     # Columns without a single case only take the width from the names.

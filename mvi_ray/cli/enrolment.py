@@ -25,7 +25,13 @@ Chart = Annotated[
 ]
 
 
-def enrolment(to: Chart = None, as_json: Json = False) -> None:
+def enrolment(
+    to: Chart = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the file also where it is no flow chart.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Count the patients from screening to the models, and draw the flow chart.
 
     Each patient leaves once: without images, without a tumour mask, by the criteria of the study in
@@ -34,6 +40,8 @@ def enrolment(to: Chart = None, as_json: Json = False) -> None:
     ending = None if to is None else to.suffix.lower()
     if ending not in (None, ".svg", ".png", ".html"):
         raise UsageError(f"{to} is no name of a flow chart; let it end in .svg, .png or .html")
+    if to is not None and not force:
+        _check_target(to)
     flow = project().enrolment()
     if to is not None:
         console.write_aside(to, lambda aside: aside.write_bytes(_drawn(flow, str(ending))))
@@ -68,6 +76,18 @@ def exclude(
             "the patient is.",
             style="yellow",
         )
+
+
+def _check_target(to: Path) -> None:
+    """Refuse to write over a file that is no earlier flow chart."""
+    from mvi_ray.report.enrolment import is_chart
+
+    try:
+        content = to.read_bytes() if to.is_file() else b""
+    except OSError as error:
+        raise UsageError(f"{to} cannot be read: {error.strerror}; name another file") from None
+    if to.exists() and not is_chart(content):
+        raise UsageError(f"{to} is there and no flow chart; name another file, or replace it with --force")
 
 
 def _drawn(flow: Flow, ending: str) -> bytes:

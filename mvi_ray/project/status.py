@@ -20,6 +20,8 @@ class Status:
         synthetic: whether the images are made by a program.
         patients, images: stored.
         with_outcome: patients whose outcome is known; None without an outcome in the study.
+        excluded: patients whom the flow chart loses by hand.
+        not_enrolled: patients who were screened and left at any step, those by hand included.
         coverage: VOIs by phase, region, family and state, for the modelling reader.
         quarantine: cases and VOIs that failed.
         trial_weights: whether embeddings come from random weights.
@@ -30,6 +32,8 @@ class Status:
     patients: int
     images: int
     with_outcome: int | None
+    excluded: int
+    not_enrolled: int
     coverage: list[dict[str, Any]]
     quarantine: list[dict[str, Any]]
     trial_weights: bool
@@ -44,6 +48,8 @@ class Status:
                 "patients",
                 "images",
                 "with_outcome",
+                "excluded",
+                "not_enrolled",
                 "trial_weights",
                 "coverage",
             )
@@ -95,6 +101,8 @@ def _read(project: Project, store: Store) -> Status:
         number("SELECT count(*) FROM patients"),
         number("SELECT count(*) FROM images"),
         with_outcome,
+        number("SELECT count(*) FROM enrolment WHERE state = 'excluded'"),
+        number("SELECT count(*) FROM enrolment WHERE state <> 'enrolled'"),
         coverage,
         store.query(_sql("quarantine.sql")).to_pylist(),
         has_trial_weights(store),

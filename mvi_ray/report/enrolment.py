@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mvi_ray.report.flow import Flow, Step
 
 
+_TITLE = "mvi enrolment: flow chart"
+_HEAD = 4096
 _LETTERS = 44
 _LINE_IN, _GAP_IN, _WIDE_IN, _SIDE_IN = 0.19, 0.22, 3.4, 3.4
 
@@ -48,7 +50,7 @@ def enrolment_figure(flow: Flow, *, kind: Literal["svg", "png"] = "svg", dpi: in
         _draw(axes, flow)
         out = io.BytesIO()
         none = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        figure.savefig(out, format=kind, dpi=dpi, metadata=none)
+        figure.savefig(out, format=kind, dpi=dpi, metadata={**none, "Title": _TITLE})
     return out.getvalue()
 
 
@@ -63,8 +65,13 @@ def enrolment_page(flow: Flow) -> str:
     )
     drawn = b64encode(enrolment_figure(flow)).decode("ascii")
     return environment.get_template("enrolment.html").render(
-        flow=flow, chart=f"data:image/svg+xml;base64,{drawn}", cohorts=list(flow.cohorts)
+        flow=flow, title=_TITLE, chart=f"data:image/svg+xml;base64,{drawn}", cohorts=list(flow.cohorts)
     )
+
+
+def is_chart(content: bytes) -> bool:
+    """Whether a file was written by this module, of whatever flow, by the title within its beginning."""
+    return _TITLE.encode() in content[:_HEAD]
 
 
 def _side(step: Step) -> list[str]:

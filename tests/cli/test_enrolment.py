@@ -47,6 +47,35 @@ def test_enrolment_is_printed_and_drawn(mvi, tmp_path):
     assert not any(f"P{at}" in content for at in range(4))
 
 
+@pytest.mark.parametrize("name", ["quality.html", "a.svg", "a.png"])
+def test_chart_replaces_an_earlier_chart_and_nothing_else(mvi, tmp_path, name):
+    """Another file of that name stays, unless --force is given; so does a folder."""
+    mvi("enrolment", "-o", tmp_path / name)
+    chart = (tmp_path / name).read_bytes()
+    mvi("exclude", "P2", "--reason", "motion artefacts")
+    mvi("enrolment", "-o", tmp_path / name)
+    assert (tmp_path / name).read_bytes() != chart
+    (tmp_path / name).write_bytes(b"<!DOCTYPE html> mine")
+    with pytest.raises(UsageError, match="is there and no flow chart; name another file, or replace it with"):
+        mvi("enrolment", "-o", tmp_path / name)
+    assert (tmp_path / name).read_bytes() == b"<!DOCTYPE html> mine"
+    mvi("enrolment", "--force", "-o", tmp_path / name)
+    assert len((tmp_path / name).read_bytes()) > 1000
+    (tmp_path / f"folder-{name}").mkdir()
+    with pytest.raises(UsageError, match="is there and no flow chart"):
+        mvi("enrolment", "-o", tmp_path / f"folder-{name}")
+
+
+def test_status_counts_who_is_not_enrolled(mvi):
+    """One patient has no image, another one is excluded by hand."""
+    assert "Not enrolled: 1 of the patients screened, 0 of them by hand;" in mvi("status").out
+    mvi("exclude", "P2", "--reason", "motion artefacts")
+    said = " ".join(mvi("status").out.split())
+    assert "Not enrolled: 2 of the patients screened, 1 of them by hand; see `mvi enrolment`." in said
+    found = json.loads(mvi("status", "--json").out)
+    assert (found["not_enrolled"], found["excluded"]) == (2, 1)
+
+
 def test_enrolment_as_json(mvi):
     """Numbers only."""
     flow = json.loads(mvi("enrolment", "--json").out)
