@@ -45,6 +45,10 @@ class ManifestError(MviError):
     """The manifest or the clinical table cannot be read as a whole."""
 
 
+class MissingTableError(ManifestError, UsageError):
+    """There is no file where a manifest or another table was named: wrong usage, as a missing folder is."""
+
+
 class CaseError(MviError):
     """One case (image, mask) cannot be used; its siblings can."""
 

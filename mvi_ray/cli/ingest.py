@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _SHOWN = 40
 """Rows of the table, beside those that wait for a person."""
 _KEY = "MVI_KEY_FILE"
+_PROPOSED = "manifest.csv"
 
 
 def ingest(  # noqa: PLR0913 - one parameter for each option
@@ -69,8 +70,14 @@ def ingest(  # noqa: PLR0913 - one parameter for each option
         bool, typer.Option("--trust-ids", help="The PatientIDs of DICOM files are pseudonyms already.")
     ] = False,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Where the proposed manifest goes.")
-    ] = Path("manifest.csv"),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help=f"Where the proposed manifest goes; {_PROPOSED} by default.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace that manifest if it is there.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the proposal, write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ingest the proposed manifest at once.")] = False,
@@ -92,15 +99,18 @@ def ingest(  # noqa: PLR0913 - one parameter for each option
     """
     source = _source(scan, dicom, masks, pattern, images)
     _check(manifest, source, dry_run=dry_run, yes=yes, trust_ids=trust_ids)
+    if source is None and (output is not None or force):
+        raise UsageError(
+            "--output and --force are about a proposed manifest, of --scan or --dicom; leave them out"
+        )
+    target = None if dry_run else output or Path(_PROPOSED)
     key = key or _key_of_surroundings(dicom)
     identify = _identify(crosswalk, key, make_key=make_key, trust_ids=trust_ids)
     if source is None:
         _ingest(manifest, clinical, identify, key, pictures=not no_pictures, as_json=as_json)
         return
     with progress(as_json=as_json) as show:
-        found = project().propose(
-            source, None if dry_run else output, identify=identify, force=force, progress=show
-        )
+        found = project().propose(source, target, identify=identify, force=force, progress=show)
     if not as_json:
         _proposed(found)
     if yes and found.manifest is not None:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 NO_IMAGE = "no image of this phase in the manifest"
 
+_PLAIN = {
+    "patient_id": "holds a line break, a tab or another control character",
+    "series": "is not 12 digits of 0 to 9 and a to f, as `mvi ingest --dicom` writes them",
+}
+"""What it means that a cell does not match its pattern."""
+
 _REQUIRED = ("patient_id", "phase", "image", "mask")
 
 _Label = Annotated[int, Field(ge=1)]
@@ -208,6 +214,8 @@ def _parse(line: int, cells: dict[str, str], identify: Identify | None) -> Manif
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "missing":
             reason, way_out = f"{column} is blank", "fill in the cell"
+        elif first["type"] == "string_pattern_mismatch":
+            reason, way_out = f"{column} {_PLAIN[column]}", "correct the cell"
         elif not column:
             reason, _, way_out = message.partition(": ")
         else:

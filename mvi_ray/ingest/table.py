@@ -8,7 +8,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mvi_ray.errors import ManifestError
+from mvi_ray.errors import ManifestError, MissingTableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +92,7 @@ def read_bytes(path: Path, what: str) -> bytes:
         with path.open("rb") as file:
             content = file.read((LARGEST_MIB << 20) + 1)
     except FileNotFoundError:
-        raise ManifestError(f"the {what} {path.name} does not exist; check the path") from None
+        raise MissingTableError(f"the {what} {path.name} does not exist; check the path") from None
     except OSError as error:
         raise ManifestError(f"the {what} {path.name} cannot be read: {error.strerror}") from None
     if len(content) > LARGEST_MIB << 20:

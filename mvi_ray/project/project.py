@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
-from mvi_ray.errors import StoreError, StudyError, UsageError
+from mvi_ray.errors import StoreError, StudyError
 from mvi_ray.project.queries import Queries
 from mvi_ray.store.store import Store
 from mvi_ray.study import FILE_NAME, Study, load_study
@@ -60,16 +60,12 @@ class Project(Queries):
         """Write a commented study file and make the directory.
 
         Raises:
-            UsageError: a study file is there already, or a phase is not a name.
+            UsageError: a study file is there already, the directory cannot be written, or a phase
+                is not a name.
         """
-        from mvi_ray.project.template import study_text
+        from mvi_ray.project.template import write_study
 
-        target = Path(folder) / FILE_NAME
-        if target.exists():
-            raise UsageError(f"{FILE_NAME} is there already; edit it, or choose another directory")
-        text = study_text(phases)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        write_study(Path(folder), phases)
         return cls(folder)
 
     @cached_property

@@ -92,8 +92,10 @@ def test_init_writes_a_study_and_refuses_to_overwrite_it(mvi, tmp_path):
 
 
 def test_init_refuses_what_is_no_phase(mvi, tmp_path):
-    """And makes no directory."""
-    assert "phases are names such as AP,PP,HBP" in mvi("init", "liver", "--phases", "A P").stderr
+    """In words of its own, and makes no directory."""
+    line = _one_line(mvi("init", "liver", "--phases", "1"), 2)
+    assert "'1' is not a name: start with a letter" in line
+    assert line.endswith("phases are names such as AP,PP,HBP\n")
     assert not (tmp_path / "liver").exists()
 
 
@@ -178,8 +180,9 @@ def test_ingest_with_a_problem_is_exit_code_three(mvi, tiny):
 
 
 def test_a_manifest_that_is_not_there_is_one_line(mvi, tiny):
-    """Exit code 1, before anything is written."""
-    _one_line(mvi("-C", tiny.folder, "ingest", "absent.csv"), 1)
+    """Wrong usage, as a folder that is not there; before anything is written."""
+    for args in (["absent.csv"], ["--clinical", "absent.csv"], ["--dicom", "absent", "--trust-ids"]):
+        _one_line(mvi("-C", tiny.folder, "ingest", *args), 2)
     assert not (tiny.folder / "store").exists()
 
 

@@ -197,6 +197,8 @@ def test_key_is_written_for_its_owner_and_once(mvi, tiny, tmp_path):
         (["m.csv", "--dicom", "x", "--trust-ids"], "give a manifest, or --scan or --dicom"),
         (["--dicom", "x", "--dry-run", "--yes", "--trust-ids"], "leave one of them out"),
         (["m.csv", "--yes"], "go with --scan or --dicom"),
+        (["m.csv", "-o", "x.csv"], "--output and --force are about a proposed manifest"),
+        (["m.csv", "--force"], "--output and --force are about a proposed manifest"),
         (["m.csv", "--make-key"], "--make-key needs --key FILE"),
         (["--dicom", "x", "--trust-ids", "--key", "k"], "leave --crosswalk and --key out"),
         (["m.csv", "--key", "absent.key"], "does not exist; write one with `mvi key FILE`"),

@@ -137,7 +137,7 @@ def test_missing_column_is_told(tmp_path: Path, gone: str) -> None:
             "organ_label: Input should be a valid integer",
             "correct the cell (got 'li",
         ),
-        ('"00\n1",AP,a.nii,m.nii,,,', "patient_id: String should match pattern", "correct the cell"),
+        ('"00\n1",AP,a.nii,m.nii,,,', "patient_id holds a line break, a tab or", "correct the cell"),
     ],
 )
 def test_row_that_cannot_be_taken_is_told(tmp_path: Path, row: str, reason: str, way_out: str) -> None:
@@ -157,6 +157,18 @@ def test_odd_identifier_is_not_repeated_in_the_way_out(tmp_path: Path) -> None:
     """What is wrong in the column of the patient may be a name."""
     found = manifest(tmp_path, HEAD, '"Hans\nMüller",AP,a.nii,m.nii')
     assert "Müller" not in found.problems[0].reason + found.problems[0].way_out
+
+
+@pytest.mark.parametrize("series", ["1.2.840.113619", "0123456789ABC", "T1 Müller"])
+def test_cell_that_is_no_series_is_told_in_words(tmp_path: Path, series: str) -> None:
+    """Not by a pattern; and without the cell, which may hold what a header says."""
+    found = manifest(tmp_path, HEAD + ",series", f"001,AP,a,m.nii,{series}", study=ONE_PHASE)
+    assert [(p.reason, p.way_out) for p in found.problems] == [
+        (
+            "series is not 12 digits of 0 to 9 and a to f, as `mvi ingest --dicom` writes them",
+            "correct the cell",
+        )
+    ]
 
 
 def test_doubled_row_is_told_with_the_first_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mvi_ray.errors import ManifestError
+from mvi_ray.errors import ManifestError, MissingTableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,7 +81,7 @@ def open_source(path: Path) -> Source:
         with path.open("rb") as file:
             start = file.read(8)
     except FileNotFoundError:
-        raise ManifestError(f"the table {path.name} does not exist; check the path") from None
+        raise MissingTableError(f"the table {path.name} does not exist; check the path") from None
     except OSError as error:
         raise ManifestError(f"the table {path.name} cannot be read: {error.strerror}") from None
     for magic, message in _FOREIGN.items():
