@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import StoreError, UsageError
@@ -14,15 +16,15 @@ from mvi_ray.project.quality_files import PAGE, PICTURES, remove_quality_page
 from mvi_ray.project.sql_history import forget
 from mvi_ray.store.erase import erase_from_tables, remove_unpublished
 from mvi_ray.store.patient import count_rows, gather_needles, is_known, volumes_without
+from mvi_ray.store.search.needles import Needles
 from mvi_ray.store.search.plants import plant_and_find
 from mvi_ray.store.search.traces import Trace, find_traces
+from mvi_ray.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from mvi_ray.project.project import Project
-    from mvi_ray.store.search.needles import Needles
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,8 @@ class _Erasure:
             self.known = is_known(store, self.patient)
             self.rows = count_rows(store, self.patient)
             self.needles = gather_needles(store, self.patient)
+            if _is_word(self.project, self.patient):
+                self.needles = replace(self.needles, words=(self.patient,))
             self.volumes = len(volumes_without(store, self.patient)) if self.known else 0
         except duckdb.Error:
             raise StoreError(
@@ -224,6 +228,24 @@ class _Erasure:
             return forget([self.patient])
         except OSError:
             return None
+
+
+def _is_word(project: Project, patient: str) -> bool:
+    """Whether a pseudonym is a word that a catalog holds before any patient is in it, such as NULL or AP.
+
+    The study's title is no such word: it may name a patient by mistake.
+    """
+    clinical = project.study.clinical
+    levels = (level for variable in clinical.variables.values() for level in variable.levels)
+    if patient in {*clinical.columns, *levels}:
+        return True
+    with TemporaryDirectory(prefix="mvi-words-") as folder:
+        root = Path(folder)
+        empty = Store(root / "store")
+        empty.root.mkdir()
+        empty.pinned(root / "mvi.duckdb", replace(declarations(project), name=""))
+        found = find_traces(root, Needles.of([patient]), skip=[empty.root])
+    return any(map(_names, found))
 
 
 def _is_in(trace: Trace, folder: str) -> bool:

@@ -23,6 +23,8 @@ from mvi_ray.project import Project, erasure
 from mvi_ray.project.sql_history import history_file
 from mvi_ray.store import erase as steps
 from mvi_ray.store.patient import patient_tables
+from mvi_ray.store.search.needles import Needles
+from mvi_ray.store.search.traces import find_traces
 from mvi_ray.store.tables import now
 from mvi_ray.store.upkeep import compact
 from mvi_ray.store.volumes import save_volume
@@ -584,3 +586,60 @@ def test_what_cannot_be_erased_is_said_before_anything_goes(
     with pytest.raises(StoreError, match="did not find what was planted"):
         project.erase("P1")
     assert project.sql("FROM cr WHERE patient_id = 'P1'").num_rows > 0
+
+
+WORDS = ("AP", "NULL", "images", "female")
+"""Words of the study and of the program, which a catalog or a table holds without any patient."""
+
+
+def test_a_word_that_names_nobody_is_refused(small: Any) -> None:
+    """Nothing is touched."""
+    before = {p: p.stat().st_mtime_ns for p in small.folder.rglob("*") if p.is_file()}
+    for word in WORDS:
+        with pytest.raises(UsageError, match="neither a table nor a file of this project names the patient"):
+            small.open().erase(word)
+    after = {p: p.stat().st_mtime_ns for p in small.folder.rglob("*") if p.is_file() and p.name != ".lock"}
+    assert after == {path: time for path, time in before.items() if path.name != ".lock"}
+
+
+@pytest.mark.parametrize("patient", ["AP", "NULL"])
+def test_a_patient_who_is_called_like_a_word_is_erased(
+    written: WrittenProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: str
+) -> None:
+    """The word itself stays, and is no trace; a file that names the patient is one."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for name in (patient, "P1"):
+        for phase in ("AP", "PP"):
+            for region in ("intratumoral", "peritumoral"):
+                written.voi(name, phase, region, shift=len(name) / 7)
+    written.clinical([{"patient_id": name, "mvi": 0, "centre": "A"} for name in (patient, "P1")])
+    project = written.project
+    project.settle("extract")
+    note = project.folder / "note.json"
+    note.write_text(json.dumps({"patient_id": patient}))
+    told = project.erase(patient)
+    assert told.rows["cr"] == 8
+    assert [trace.path.as_posix() for trace in told.proof.traces] == ["note.json"]
+    note.unlink()
+    assert project.erase(patient, dry_run=True).is_absent
+    tables = {n: rows for n, rows in _others(project, "nobody").items() if rows.num_rows}
+    assert {value for rows in tables.values() for value in rows.column("patient_id").to_pylist()} == {"P1"}
+    log = b"".join(p.read_bytes() for p in project.store.root.rglob("*.json"))
+    assert f'patient_id\\":\\"{patient}'.encode() not in log
+
+
+def test_no_word_of_a_fresh_catalog_is_a_trace(written: WrittenProject, tmp_path: Path) -> None:
+    """Each word of its SQL, its comments and its tables, looked for as a patient of that name."""
+    written.project.store.root.mkdir()
+    written.project.publish()
+    catalog = tmp_path / "search" / "mvi.duckdb"
+    catalog.parent.mkdir()
+    shutil.copy(written.project.store.catalog, catalog)
+    with duckdb.connect(catalog, read_only=True) as connection:
+        texts = [sql for (sql,) in connection.sql("SELECT sql FROM duckdb_views()").fetchall()]
+        for kind in (connection.table_function(f"duckdb_{name}") for name in ("tables", "views", "columns")):
+            texts += [comment for (comment,) in kind.select("comment").fetchall() if comment]
+    words = tuple(sorted(set(re.findall(r"[^\W\d]\w+", " ".join(texts)))))
+    assert len(words) > 300
+    assert {"NULL", "SELECT", "patient_id", "intratumoral"} <= set(words)
+    assert find_traces(catalog.parent, Needles(words, words=words)) == []

@@ -40,6 +40,10 @@ _LAYERS = 4
 _EMBEDDED = re.compile(rb";base64,([A-Za-z0-9+/]{16,}={0,2})")
 _PRINTED = bytes(byte for byte in range(256) if byte >= 32 or chr(byte) in "\t\n\f\r\x1b")
 _KEY = re.compile(r"([^\W\d]\w*)[\"'\\\s]*(?:[:=]|\bIN\b)", re.IGNORECASE)
+_VALUE = re.compile(r"(?!['\"]\s*:)(?=$|['\"/\s,;)\]}])")
+"""What stands behind a whole value: not the rest of a name, nor what makes a key of it."""
+_OPENS = re.compile(r"(?<!\.)['\"]|=")
+"""What stands in front of one; behind a dot there is the name of a column."""
 _WINDOW = 400
 _AROUND = 512
 _TOGETHER = 3
@@ -55,7 +59,11 @@ class Matcher:
     """
 
     def __init__(self, needles: Needles) -> None:
-        self._texts = [_Text(text, needles.others) for text in needles.texts if not _is_digest(text)]
+        self._texts = [
+            _Text(text, needles.others, is_word=text in needles.words)
+            for text in needles.texts
+            if not _is_digest(text)
+        ]
         self._digests = [text.encode() for text in needles.texts if _is_digest(text)]
         self._digits = Digits(self._digests)
         self.numbers = Numbers(needles)
@@ -88,7 +96,7 @@ class Matcher:
     def in_cells(self, cells: Sequence[str], counts: Sequence[int], column: str = "") -> Counter[str]:
         """Needles in different strings, each of which stands there so many times."""
         found: Counter[str] = Counter()
-        exact = [text for text in self._texts if text.is_number and _names_a_patient(column)]
+        exact = [text for text in self._texts if text.is_common and _names_a_patient(column)]
         if not exact and not any(self._in_cell("\n".join(cells)).values()):
             return found
         for cell, count in zip(cells, counts, strict=True):
@@ -101,14 +109,16 @@ class Matcher:
         """How often a pseudonym that is a number stands in a column of patients."""
         if not _names_a_patient(column):
             return 0
-        wanted = [int(text.text) for text in self._texts if text.is_number and text.text.isdigit()]
+        wanted = [int(text.text) for text in self._texts if text.is_common and text.text.isdigit()]
         return int(np.isin(cells, wanted).sum())
 
     def in_name(self, name: str) -> Counter[str]:
         """Needles in the name of a file, folder or member of an archive."""
         found = self._in_cell(name)
-        numbers = (text.text for text in self._texts if text.is_number)
-        found["pseudonym"] += sum(name == text or name.startswith(f"{text}.") for text in numbers)
+        for one in self._texts:
+            # A folder may be named by a word: images, AP.
+            alone = name == one.text and not one.is_word
+            found["pseudonym"] += one.is_common and (alone or name.startswith(f"{one.text}."))
         return found
 
     def _in_cell(self, cell: str) -> Counter[str]:
@@ -206,9 +216,10 @@ def _bound(text: str) -> str:
 class _Text:
     """A pseudonym, and how it may be found."""
 
-    def __init__(self, text: str, others: Iterable[str]) -> None:
+    def __init__(self, text: str, others: Iterable[str], *, is_word: bool = False) -> None:
         self.text = text
-        self.is_number = _SHORT_NUMBER.fullmatch(text) is not None
+        self.is_word = is_word
+        self.is_common = is_word or _SHORT_NUMBER.fullmatch(text) is not None
         whole = {text, _bound(text)}
         forms = set().union(*map(_forms, whole))
         longer = {f for other in others if any(one in other for one in whole) for f in _forms(other)}
@@ -225,7 +236,7 @@ class _Text:
         self._rough = re.compile(gap.join(part.encode() for part in few), re.DOTALL)
         encoded = {form.encode("utf-8", "surrogatepass") for form in forms}
         kept = {form for form in encoded if len(form) >= _LEAST_BYTES}
-        self._raw = set() if self.is_number else kept
+        self._raw = set() if self.is_common else kept
 
     def likely(self, data: bytes) -> Iterator[slice]:
         """Parts of a text that hold whatever may be this pseudonym, with what stands around it."""
@@ -244,7 +255,9 @@ class _Text:
 
     def count(self, view: str) -> int:
         hits = [match for match in self._pattern.finditer(view) if match.lastindex]
-        if self.is_number:
+        if self.is_word:
+            hits = [match for match in hits if _is_value(view, match)]
+        if self.is_common:
             return sum(_names_a_patient(_last_key(view, match.start())) for match in hits)
         return len(hits)
 
@@ -277,6 +290,13 @@ def _token(longer: Iterable[str], forms: Iterable[str], *, is_number: bool) -> s
     if is_number:  # not a part of 3.17 or 17.5
         begin, end = begin + r"(?<!\d\.)", end + r"(?!\.\d)"
     return f"{begin}(?:{first + '|' if first else ''}({then})){end}"
+
+
+def _is_value(view: str, match: re.Match[str]) -> bool:
+    """Whether a word is all of a value, in quotes or behind the sign that gives it."""
+    before = view[max(match.start() - 8, 0) : match.start()]
+    opened = any(sign.end() == len(before) for sign in _OPENS.finditer(before))
+    return opened and _VALUE.match(view, match.end()) is not None
 
 
 def _last_key(view: str, at: int) -> str:

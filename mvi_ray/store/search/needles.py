@@ -31,7 +31,9 @@ class Needles:
       text stands by chance;
     - a number of up to eight digits, such as 17: absence from columns, keys, conditions and
       folders that are named after a patient (``patient_id``, ``patient=17``) and from file names
-      made of it alone. Elsewhere it cannot be told from a count or a size.
+      made of it alone. Elsewhere it cannot be told from a count or a size;
+    - a word of the program or the study, such as NULL or AP: the same, and only where it is the
+      whole value, since SQL and names of features hold such words everywhere.
 
     Args:
         texts: the pseudonym, and the hexadecimal digests of images and masks (those of 12
@@ -40,12 +42,14 @@ class Needles:
         floats: float32, embeddings one behind the other, in their own order: two neighbours
             together are one needle, because a single float32 is shared by chance.
         others: pseudonyms of patients who stay; what is found inside one of them does not count.
+        words: those of the texts that are words of the program or the study.
     """
 
     texts: tuple[str, ...]
     values: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     floats: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     others: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
     @classmethod
     def of(

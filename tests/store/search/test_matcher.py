@@ -248,3 +248,51 @@ def test_a_pseudonym_of_many_parts_is_found_among_its_like():
     uid = "1.2.840.113619.2.55.3.2831868886.123.1234567890.467"
     assert _count(uid, f'{others} {{"patient": "{uid}"}} {others}') == 1
     assert _count(uid, others) == 0
+
+
+def _word_count(text, data, column=""):
+    matcher = Matcher(Needles(("AP",), words=("AP",)))
+    if column:
+        return matcher.in_cells([text], [3], column)["pseudonym"]
+    return matcher.in_bytes((text if data is None else data).encode(), is_text=True)["pseudonym"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"patient_id": "AP", "phase": "PP"}',
+        json.dumps({"add": json.dumps({"minValues": {"patient_id": "AP"}})}),
+        "patient_id = 'AP' AND phase = 'PP'",
+        "patient_id IN ('P1', 'AP')",
+        "tables/patient_id=AP/part",
+    ],
+)
+def test_word_of_the_study_is_found_where_it_is_a_patient(text):
+    """However a program writes it."""
+    assert _word_count(text, None) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "phases: [AP, PP]",
+        '{"n_patients": 20, "AP": 5, "AP_intratumoral_x": 0.5}',
+        "WHERE m.patient_id = AP.patient_id AND AP.phase = i.phase",
+        "patient_id IN (AP SELECT)",
+        '(m.patient_id = i.patient_id) AND (m."AP" = 1)',
+        "one screened patient: AP, or another",
+        "phase=AP/part",
+        "AP is a phase",
+    ],
+)
+def test_word_of_the_study_is_no_trace_elsewhere(text):
+    """It stands in SQL, in names of features and in settings."""
+    assert _word_count(text, None) == 0
+
+
+def test_word_of_the_study_counts_in_columns_of_patients():
+    """Those of phases hold it as well."""
+    assert (_word_count("AP", None, "patient_id"), _word_count("AP", None, "phase")) == (3, 0)
+    matcher = Matcher(Needles(("AP",), words=("AP",)))
+    names = ("AP.png", "AP", "phase=AP")
+    assert [matcher.in_name(name)["pseudonym"] for name in names] == [1, 0, 0]
