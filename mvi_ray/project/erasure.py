@@ -239,12 +239,16 @@ def _is_word(project: Project, patient: str) -> bool:
     levels = (level for variable in clinical.variables.values() for level in variable.levels)
     if patient in {*clinical.columns, *levels}:
         return True
+    needles, store = Needles.of([patient]), project.store
+    others = [path for path in store.root.iterdir() if path != store.catalog]
+    if not find_traces(store.root, needles, skip=others):
+        return False
     with TemporaryDirectory(prefix="mvi-words-") as folder:
         root = Path(folder)
         empty = Store(root / "store")
         empty.root.mkdir()
         empty.pinned(root / "mvi.duckdb", replace(declarations(project), name=""))
-        found = find_traces(root, Needles.of([patient]), skip=[empty.root])
+        found = find_traces(root, needles, skip=[empty.root])
     return any(map(_names, found))
 
 

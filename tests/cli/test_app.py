@@ -91,30 +91,30 @@ def test_init_writes_a_study_and_refuses_to_overwrite_it(mvi, tmp_path):
     assert study.read_text().endswith("# mine\n")
 
 
-def test_init_refuses_what_is_no_phase(mvi, tmp_path):
+def test_init_refuses_what_is_no_phase(mvi_inside, tmp_path):
     """In words of its own, and makes no directory."""
-    line = _one_line(mvi("init", "liver", "--phases", "1"), 2)
+    line = _one_line(mvi_inside("init", "liver", "--phases", "1"), 2)
     assert "'1' is not a name: start with a letter" in line
     assert line.endswith("phases are names such as AP,PP,HBP\n")
     assert not (tmp_path / "liver").exists()
 
 
-def test_without_a_project_the_error_says_how_to_make_one(mvi):
+def test_without_a_project_the_error_says_how_to_make_one(mvi_inside):
     """One line, exit code 1, no traceback."""
     for command in (["status"], ["sql", "SELECT 1"], ["extract"], ["-C", "absent", "status"]):
-        assert "run `mvi init`, or name the project with -C" in _one_line(mvi(*command), 1)
+        assert "run `mvi init`, or name the project with -C" in _one_line(mvi_inside(*command), 1)
 
 
-def test_wrong_usage_is_exit_code_two(mvi, tiny):
+def test_wrong_usage_is_exit_code_two(mvi_inside, tiny):
     """Unknown options and families, values out of range, missing arguments."""
     for args in (["status", "--nope"], ["extract", "--cpus", "0"], ["sql"], ["frobnicate"]):
-        done = mvi("-C", tiny.folder, *args)
+        done = mvi_inside("-C", tiny.folder, *args)
         assert (done.returncode, done.stdout) == (2, "")
         assert "Traceback" not in done.stderr
     assert "the study has no family 'MRI'" in _one_line(
-        mvi("-C", tiny.folder, "extract", "--family", "MRI"), 2
+        mvi_inside("-C", tiny.folder, "extract", "--family", "MRI"), 2
     )
-    assert "give a manifest" in _one_line(mvi("-C", tiny.folder, "ingest"), 2)
+    assert "give a manifest" in _one_line(mvi_inside("-C", tiny.folder, "ingest"), 2)
 
 
 def test_the_project_is_named_by_flag_or_variable_or_found_above(mvi, extracted):
@@ -131,10 +131,10 @@ def test_the_project_is_named_by_flag_or_variable_or_found_above(mvi, extracted)
         assert (done.returncode, done.stdout, done.stderr) == (0, '"n"\n16\n', "")
 
 
-def test_errors_of_sql_are_ours(mvi, extracted):
+def test_errors_of_sql_are_ours(mvi_inside, extracted):
     """Exit code 1, and no traceback, also for a statement that writes."""
     for query in ("SELECT nope FROM cr", "DROP VIEW cr", "COPY (SELECT 1) TO 'x.csv'", "SELEC"):
-        done = mvi("-C", extracted.folder, "sql", query)
+        done = mvi_inside("-C", extracted.folder, "sql", query)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("error: ")
         assert "Traceback" not in done.stderr
@@ -179,10 +179,10 @@ def test_ingest_with_a_problem_is_exit_code_three(mvi, tiny):
     assert "mask is a single voxel" in " ".join(text.stdout.split())
 
 
-def test_a_manifest_that_is_not_there_is_one_line(mvi, tiny):
+def test_a_manifest_that_is_not_there_is_one_line(mvi_inside, tiny):
     """Wrong usage, as a folder that is not there; before anything is written."""
     for args in (["absent.csv"], ["--clinical", "absent.csv"], ["--dicom", "absent", "--trust-ids"]):
-        _one_line(mvi("-C", tiny.folder, "ingest", *args), 2)
+        _one_line(mvi_inside("-C", tiny.folder, "ingest", *args), 2)
     assert not (tiny.folder / "store").exists()
 
 

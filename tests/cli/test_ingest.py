@@ -204,9 +204,9 @@ def test_key_is_written_for_its_owner_and_once(mvi, tiny, tmp_path):
         (["m.csv", "--key", "absent.key"], "does not exist; write one with `mvi key FILE`"),
     ],
 )
-def test_options_that_do_not_fit_are_wrong_usage(mvi, tiny, args, message):
+def test_options_that_do_not_fit_are_wrong_usage(mvi_inside, tiny, args, message):
     """One line each, before anything is read."""
-    assert message in _one_line(mvi("-C", tiny.folder, "ingest", *args))
+    assert message in _one_line(mvi_inside("-C", tiny.folder, "ingest", *args))
 
 
 def test_patterns_are_checked_before_the_scan(mvi, tiny):
