@@ -179,7 +179,7 @@ def store_matrix(folder: Path) -> tuple[int, int]:
     project = Project(folder)
     study = project.study
     cohorts = read_cohorts(project.store, study)
-    images = image_type_names(study.families.cr.image_types)
+    images = {name: image_type_names(one.image_types) for name, one in study.families.cr_like.items()}
     matrix = assemble(project.store, study, "all", cohorts, images).matrix
     return len(matrix.patients), len(matrix.columns)
 

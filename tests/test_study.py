@@ -313,7 +313,11 @@ def test_tag_that_builds_an_object_is_refused() -> None:
             "needs families with regions, clinical",
         ),
         ("families: [CR]", "families: [CR, cr]", "'CR' and 'CR' are the same name"),
-        ("families: [CR]", "families: [XR]", "models.fit.M.families.0: Input should be 'CR' or 'DLR'"),
+        (
+            "families: [CR]",
+            "families: [XR]",
+            "models.fit.M.families: the study has no 'XR'; it has CR, DLR",
+        ),
     ],
 )
 def test_value_that_cannot_be_is_told(old: str, new: str, expected: str) -> None:

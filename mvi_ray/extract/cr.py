@@ -91,12 +91,18 @@ def _versions() -> tuple[tuple[str, str | None], ...]:
     return tuple((package, installed(package)) for package in _PACKAGES)
 
 
-def cr_feature_sets(study: Study, phase: str) -> dict[str, FeatureSet]:
-    """Feature set of each image type that the study enables, for one phase.
+def cr_feature_sets(study: Study, phase: str, family: str = "CR") -> dict[str, FeatureSet]:
+    """Feature set of each image type that a family enables, for one phase.
 
-    Phases with the same discretisation share their feature sets. Empty without family CR.
+    Phases with the same discretisation share their feature sets, and so do CR and its variants:
+    what a family is called does not determine a row.
+
+    Args:
+        study: has the settings.
+        phase: selects the discretisation.
+        family: CR or a variant of it; empty when the study has none of this name.
     """
-    cr = study.families.cr
+    cr = study.families.cr_like.get(family)
     if cr is None:
         return {}
     kind, value = cr.binning(phase)

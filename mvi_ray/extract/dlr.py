@@ -36,15 +36,20 @@ KINETICS_STD = (0.22803, 0.22145, 0.216989)
 """Of the three colour channels: torchvision's preset for its Kinetics-400 video networks."""
 
 
-def dlr_feature_set(study: Study, source: WeightsSource) -> FeatureSet:
+def dlr_feature_set(study: Study, source: WeightsSource, family: str = "DLR") -> FeatureSet:
     """What determines an embedding: preprocessing, transform, network and weights.
+
+    Args:
+        study: has the settings.
+        source: weights of the family.
+        family: DLR or a variant of it, which share what is the same.
 
     Raises:
         StudyError: the study does not compute this family.
     """
-    settings = study.families.dlr
+    settings = study.families.dlr_like.get(family)
     if settings is None:
-        raise StudyError("the study has no family DLR; add families.dlr")
+        raise StudyError(f"the study has no family {family}; add families.{family.lower()}")
     return FeatureSet(
         family="DLR",
         image_type=None,

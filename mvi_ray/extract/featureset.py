@@ -17,7 +17,7 @@ class FeatureSet:
     """One way to compute one row.
 
     Args:
-        family: ``CR``, ``DLR``, or the name of an imported family.
+        family: ``CR`` or ``DLR``, also for their variants, or the name of an imported family.
         image_type: the filter of a CR row; None for other families.
         settings: JSON values only. No machine, time, path or worker count stands in it, so
             that the same study has the same identifiers everywhere.

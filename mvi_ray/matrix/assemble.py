@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +13,11 @@ from mvi_ray.errors import MatrixError
 from mvi_ray.features import CR_FEATURES
 from mvi_ray.matrix.blocks import Wide, blocks_of
 from mvi_ray.matrix.matrix import Matrix
+from mvi_ray.matrix.source import Source
 from mvi_ray.study import DRAWN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -41,7 +42,7 @@ class Assembled:
 
 
 def assemble(
-    store: Store, study: Study, name: str, cohorts: Cohorts, image_types: Sequence[str]
+    store: Store, study: Study, name: str, cohorts: Cohorts, image_types: Mapping[str, Sequence[str]]
 ) -> Assembled:
     """Build the matrix of one model.
 
@@ -53,7 +54,7 @@ def assemble(
         study: names the model and its parts.
         name: of the model.
         cohorts: who takes part.
-        image_types: of family CR, in order.
+        image_types: of CR and of each variant of it, in order.
 
     Raises:
         MatrixError: no patient of the training cohort is complete.
@@ -124,20 +125,22 @@ def _filled(
     study: Study,
     spec: ModelSpec,
     patients: list[str],
-    family: Literal["CR", "DLR"],
-    image_types: Sequence[str],
+    family: str,
+    image_types: Mapping[str, Sequence[str]],
 ) -> _Part:
-    kinds: Sequence[str | None] = image_types if family == "CR" else (None,)
-    wide = Wide(patients, blocks_of(_phases(study, spec), _regions(study, spec), kinds))
+    kinds: Sequence[str | None] = image_types.get(family, (None,))
+    wide = Wide(patients, blocks_of(_phases(study, spec), _regions(study, spec), kinds, family))
+    source = Source.of(family, has_image_types=family in image_types)
     mean = study.models.lesions == "mean"
     folder = files("mvi_ray.matrix").joinpath("sql")
-    text = folder.joinpath(f"{family.lower()}{'_mean' if mean else ''}.sql").read_text(encoding="utf-8")
+    text = folder.joinpath(f"{source.kind}{'_mean' if mean else ''}.sql").read_text(encoding="utf-8")
     values = ", ".join(f"avg({name} ORDER BY lesion) AS {name}" if mean else name for name in CR_FEATURES)
     # safe_substitute leaves $session and the like alone: DuckDB binds those.
     sql = Template(text).safe_substitute(
-        chosen=folder.joinpath("chosen.sql").read_text(encoding="utf-8"), values=values
+        chosen=folder.joinpath("chosen.sql").read_text(encoding="utf-8"), rows=source.rows, values=values
     )
     bound = {
+        **source.bound,
         "session": study.models.session,
         "drawn": DRAWN,
         "lesions": study.models.lesions,

@@ -25,16 +25,23 @@ class Block:
     Args:
         phase, region: of the VOI.
         image_type: of CR; None for an embedding.
+        family: CR, DLR or a variant.
     """
 
     phase: str
     region: str
     image_type: str | None
+    family: str
 
     @property
     def name(self) -> str:
         """In words."""
-        return f"{self.phase} {self.region} {self.image_type or 'embedding'}"
+        what = self.image_type or "embedding"
+        return " ".join([self.phase, self.region, *([self.family] * self._is_variant), what])
+
+    @property
+    def _is_variant(self) -> bool:
+        return self.family not in ("CR", "DLR")
 
     @property
     def width(self) -> int:
@@ -43,18 +50,18 @@ class Block:
 
     @property
     def columns(self) -> list[str]:
-        """Names of its columns in a matrix."""
-        place = f"{self.phase}_{self.region}"
+        """Names of its columns in a matrix; those of a variant bear its name after the region."""
+        place = f"{self.phase}_{self.region}" + (f"_{self.family}" if self._is_variant else "")
         if self.image_type is None:
             return [f"{place}_dlr_{number:03d}" for number in range(DLR_VALUES)]
         return [f"{place}_{self.image_type}_{feature}" for feature in features_of(self.image_type)]
 
 
 def blocks_of(
-    phases: Sequence[str], regions: Sequence[str], image_types: Sequence[str | None]
+    phases: Sequence[str], regions: Sequence[str], image_types: Sequence[str | None], family: str
 ) -> list[Block]:
     """Every combination, in the order of the columns of a matrix."""
-    return [Block(p, r, i) for p in phases for r in regions for i in image_types]
+    return [Block(p, r, i, family) for p in phases for r in regions for i in image_types]
 
 
 @dataclass(slots=True, eq=False)

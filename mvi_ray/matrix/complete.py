@@ -6,10 +6,11 @@ from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
 
+from mvi_ray.matrix.source import Source
 from mvi_ray.study import DRAWN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mvi_ray.matrix.cohort import Cohorts
     from mvi_ray.store.store import Store
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def complete_patients(
-    store: Store, study: Study, name: str, cohorts: Cohorts, image_types: Sequence[str]
+    store: Store, study: Study, name: str, cohorts: Cohorts, image_types: Mapping[str, Sequence[str]]
 ) -> frozenset[str]:
     """The patients of `assemble`'s matrix, without reading a value.
 
@@ -26,7 +27,7 @@ def complete_patients(
         study: names the model and its parts.
         name: of the model.
         cohorts: who takes part.
-        image_types: of family CR.
+        image_types: of CR and of each variant of it.
     """
     spec = study.models.fit[name]
     patients = set(cohorts.members)
@@ -35,11 +36,14 @@ def complete_patients(
     text = folder.joinpath("complete.sql").read_text(encoding="utf-8")
     phases = [phase for phase in study.phases if not spec.phases or phase in spec.phases]
     for family in spec.families:
-        kinds = len(image_types) if family == "CR" else 1
+        like_cr = family in image_types
+        kinds = len(image_types[family]) if like_cr else 1
+        source = Source.of(family, has_image_types=like_cr)
         sql = Template(text).safe_substitute(
-            chosen=chosen, family=family.lower(), image_type="image_type" if family == "CR" else "''"
+            chosen=chosen, rows=source.rows, image_type="image_type" if like_cr else "''"
         )
         bound = {
+            **source.bound,
             "session": study.models.session,
             "drawn": DRAWN,
             "lesions": study.models.lesions,

@@ -13,9 +13,10 @@ import numpy as np
 from mvi_ray.errors import MatrixError, UsageError
 from mvi_ray.features import CR_FEATURES
 from mvi_ray.matrix.blocks import Block, Wide, blocks_of
+from mvi_ray.matrix.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
     import pyarrow as pa
@@ -34,19 +35,21 @@ class Parts:
     """What is asked for; everything in the order that the columns are to have.
 
     Args:
-        families: ``CR``, ``DLR``, and names of imported ones.
+        families: ``CR``, ``DLR``, variants, and names of imported ones.
         phases, regions: of the VOIs.
-        image_types: of family CR.
+        image_types: of CR and of each variant of it.
+        embeddings: those of the families that are DLR or a variant of it.
     """
 
     families: Sequence[str]
     phases: Sequence[str]
     regions: Sequence[str]
-    image_types: Sequence[str]
+    image_types: Mapping[str, Sequence[str]]
+    embeddings: Sequence[str]
 
 
 class Column(NamedTuple):
-    """One column, and where its values come from; the image type is None outside family CR."""
+    """One column, and where its values come from; the image type is None where the family has none."""
 
     name: str
     family: str
@@ -93,11 +96,8 @@ class Lines:
         self.keys = self._read_keys()
 
     def _read_keys(self) -> pa.Table:
-        bound = {
-            **self._bound,
-            "families": list(self._parts.families),
-            "image_types": list(self._parts.image_types),
-        }
+        kinds = dict.fromkeys(kind for several in self._parts.image_types.values() for kind in several)
+        bound = {**self._bound, "families": list(self._parts.families), "image_types": list(kinds)}
         found = self._store.query(_sql("lines"), bound)
         if found.num_rows == 0:
             raise MatrixError(
@@ -106,11 +106,13 @@ class Lines:
         return found
 
     def _group(self, family: str) -> _Stored | _Imported:
-        if family not in ("CR", "DLR"):
+        image_types = self._parts.image_types.get(family)
+        if image_types is None and family not in self._parts.embeddings:
             return _Imported(self._store, family, self._bound)
-        kinds: Sequence[str | None] = self._parts.image_types if family == "CR" else (None,)
-        blocks = blocks_of(self._parts.phases, self._parts.regions, kinds)
-        return _Stored(self._store, family, self._bound, blocks, self._parts.image_types)
+        kinds: Sequence[str | None] = (None,) if image_types is None else image_types
+        blocks = blocks_of(self._parts.phases, self._parts.regions, kinds, family)
+        source = Source.of(family, has_image_types=image_types is not None)
+        return _Stored(self._store, source, self._bound, blocks)
 
     def chunks(self, values: int) -> Iterator[Chunk]:
         """Lines in order, so many that a chunk has about this number of values."""
@@ -128,22 +130,17 @@ class Lines:
 
 
 class _Stored:
-    """Columns of CR or DLR."""
+    """Columns of CR, DLR or a variant."""
 
-    def __init__(
-        self,
-        store: Store,
-        family: str,
-        bound: dict[str, Any],
-        blocks: list[Block],
-        image_types: Sequence[str],
-    ) -> None:
+    def __init__(self, store: Store, source: Source, bound: dict[str, Any], blocks: list[Block]) -> None:
         self._store = store
         self._blocks = blocks
-        self._bound = {**bound, "image_types": list(image_types)} if family == "CR" else bound
-        self._sql = _sql(f"line_{family.lower()}", values=", ".join(CR_FEATURES))
+        self._bound = {**bound, **source.bound}
+        if source.kind == "cr":
+            self._bound["image_types"] = list(dict.fromkeys(block.image_type for block in blocks))
+        self._sql = _sql(f"line_{source.kind}", rows=source.rows, values=", ".join(CR_FEATURES))
         self.columns = [
-            Column(name, family, block.phase, block.region, block.image_type)
+            Column(name, block.family, block.phase, block.region, block.image_type)
             for block in blocks
             for name in block.columns
         ]

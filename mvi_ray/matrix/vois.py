@@ -11,6 +11,7 @@ import numpy as np
 
 from mvi_ray.features import CR_FEATURES
 from mvi_ray.matrix.blocks import Wide, blocks_of
+from mvi_ray.matrix.source import Source
 from mvi_ray.study import DRAWN
 
 if TYPE_CHECKING:
@@ -30,33 +31,33 @@ class Place:
     """Where columns of a matrix come from.
 
     Args:
-        family: CR, DLR, or the name of an imported family.
+        family: CR, DLR, a variant, or the name of an imported family.
         phase, region: of the VOIs.
-        image_types: of family CR, in the order of the columns.
-        names: of an imported family, in the order of the columns.
+        image_types: of CR or a variant of it, in the order of the columns.
+        names: of an imported family, in the order of the columns; None for others.
     """
 
     family: str
     phase: str
     region: str
     image_types: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] | None = None
 
     @property
-    def is_imported(self) -> bool:
-        """Whether its values were made elsewhere."""
-        return self.family not in ("CR", "DLR")
+    def source(self) -> Source:
+        """Where the rows of a family stand that is not imported."""
+        return Source.of(self.family, has_image_types=bool(self.image_types))
 
     @property
     def columns(self) -> list[str]:
         """Names of its columns, as in a matrix."""
-        if self.is_imported:
+        if self.names is not None:
             return [f"{self.phase}_{self.region}_{name}" for name in self.names]
         return [column for block in blocks_of(*self._axes) for column in block.columns]
 
     @property
-    def _axes(self) -> tuple[list[str], list[str], Sequence[str | None]]:
-        return [self.phase], [self.region], self.image_types if self.family == "CR" else (None,)
+    def _axes(self) -> tuple[list[str], list[str], Sequence[str | None], str]:
+        return [self.phase], [self.region], self.image_types or (None,), self.family
 
     def scatter(self, batches: Iterable[pa.RecordBatch], lines: Sequence[str]) -> Values:
         """Rows of the place put into their lines: shape (lines, columns), NaN where there is none.
@@ -66,7 +67,7 @@ class Place:
                 `Wide` wants.
             lines: unique.
         """
-        if not self.is_imported:
+        if self.names is None:
             wide = Wide(lines, blocks_of(*self._axes))
             wide.fill(batches, "line")
             return wide.values
@@ -107,15 +108,15 @@ def patient_values(store: Store, study: Study, place: Place, patients: Sequence[
         "phase": place.phase,
     }
     chosen = _text("chosen")
-    if place.is_imported:
+    if place.names is not None:
         sql = Template(_text("listed")).safe_substitute(chosen=chosen)
         bound |= {"family": place.family, "region": place.region}
     else:
         values = ", ".join(f"avg({name} ORDER BY lesion) AS {name}" if mean else name for name in CR_FEATURES)
-        rows = _text(f"{place.family.lower()}{'_mean' if mean else ''}")
-        rows = Template(rows).safe_substitute(chosen=chosen, values=values)
+        rows = _text(f"{place.source.kind}{'_mean' if mean else ''}")
+        rows = Template(rows).safe_substitute(chosen=chosen, rows=place.source.rows, values=values)
         sql = Template(_text("place")).safe_substitute(rows=rows)
-        bound |= {"regions": [place.region], "image_types": list(place.image_types)}
+        bound |= {**place.source.bound, "regions": [place.region], "image_types": list(place.image_types)}
     with store.stream(sql, bound) as batches:
         return place.scatter(batches, patients)
 
@@ -137,9 +138,9 @@ def reader_values(store: Store, place: Place, readers: Sequence[str]) -> Values:
         "region": place.region,
         "readers": list(readers),
     }
-    if place.family == "CR":
+    if place.image_types:
         bound["image_types"] = list(place.image_types)
-    rows = _text("read_listed" if place.is_imported else f"read_{place.family.lower()}")
+    rows = _text(f"read_{place.source.kind}" if place.names is None else "read_listed")
     rows = Template(rows).safe_substitute(values=", ".join(CR_FEATURES))
     with store.stream(Template(_text("targets")).safe_substitute(rows=rows), bound) as batches:
         targets = batches.read_all().column("target").to_pylist()

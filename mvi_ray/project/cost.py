@@ -130,6 +130,4 @@ class Costs:
 
 def family_settings(study: Study) -> dict[str, ConventionalRadiomics | DeepRadiomics]:
     """Settings of every family that the study computes, by name."""
-    families = study.families
-    pairs = (("CR", families.cr), ("DLR", families.dlr))
-    return {name: settings for name, settings in pairs if settings is not None}
+    return {**study.families.cr_like, **study.families.dlr_like}

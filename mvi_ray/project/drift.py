@@ -163,7 +163,7 @@ def read_drift(
         groups = two_groups(store, conditions)
         known = known_features(store, *chosen)
         table, curves = _compare(store, project.study, known, groups, progress or silent)
-        trial = has_trial_weights(store) and "DLR" in known.column("family").to_pylist()
+        trial = has_trial_weights(store, set(known.column("family").to_pylist()))
     return DriftReport(
         table=table,
         conditions=conditions,

@@ -104,8 +104,7 @@ def _flow(store: Store, study: Study, screened: int, walk: _Walk) -> Flow:
                 f"patients of the cohorts without an image or a tumour mask: {beside}; only models of "
                 "clinical variables alone take them"
             )
-        cr = study.families.cr
-        images = () if cr is None else image_type_names(cr.image_types)
+        images = {family: image_type_names(one.image_types) for family, one in study.families.cr_like.items()}
         models = [
             (name, _by_cohort(names, cohorts, complete_patients(store, study, name, cohorts, images)))
             for name in study.models.fit

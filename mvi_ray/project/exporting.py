@@ -46,9 +46,9 @@ class Choice:
     """What is exported; nothing named: everything that the study has.
 
     Args:
-        families: ``CR``, ``DLR``, or names of imported ones.
+        families: ``CR``, ``DLR``, variants, or names of imported ones.
         phases, regions: of the study.
-        image_types: of family CR.
+        image_types: of family CR and its variants.
         model: the matrix of a model of the study instead, with cohort and outcome.
         long: a row for each value.
         with_clinical: also the clinical values of the patient.
@@ -210,7 +210,7 @@ def _of_model(project: Project, store: Store, declared: Declarations, name: str)
         notes.append(
             f"patients without one of its phases or regions, left out: {len(made.incomplete)} ({shown})"
         )
-    trial = "DLR" in study.models.fit[name].families and has_trial_weights(store)
+    trial = has_trial_weights(store, study.models.fit[name].families)
     table = made.matrix.to_arrow()
     schema = table.schema.with_metadata({**_marks(declared, trial=trial), "model": name})
     return _Content(
@@ -226,7 +226,7 @@ def _of_model(project: Project, store: Store, declared: Declarations, name: str)
 
 def _of_parts(store: Store, declared: Declarations, choice: Choice) -> _Content:
     lines = Lines(store, _parts(store, declared, choice))
-    trial = any(column.family == "DLR" for column in lines.columns) and has_trial_weights(store)
+    trial = has_trial_weights(store, {column.family for column in lines.columns})
     tables: Iterator[pa.Table]
     if choice.long:
         schema = _LONG_SCHEMA
@@ -243,24 +243,30 @@ def _of_parts(store: Store, declared: Declarations, choice: Choice) -> _Content:
 
 def _parts(store: Store, declared: Declarations, choice: Choice) -> Parts:
     """What the choice names, in the order of the study; everything where it names nothing."""
-    imported = sorted({f for f, _, _, _ in declared.current} - {"CR", "DLR"})
-    families = _chosen("family", choice.families, [*declared.expected, *imported])
-    if choice.image_types and "CR" not in families:
-        raise UsageError("--image-type is about family CR, which is not asked for; leave it out")
+    imported = sorted({f for f, _, _, _ in declared.current} - {*declared.families})
+    families = _chosen("family", choice.families, [*declared.families, *imported])
+    image_types = {f: kinds for f, kinds in declared.image_types.items() if f in families}
+    if choice.image_types:
+        if not image_types:
+            raise UsageError("--image-type is about family CR, which is not asked for; leave it out")
+        every = list(dict.fromkeys(kind for kinds in image_types.values() for kind in kinds))
+        asked = _chosen("image type", choice.image_types, every)
+        image_types = {f: tuple(k for k in kinds if k in asked) for f, kinds in image_types.items()}
+        families = [f for f in families if image_types.get(f, asked)]
     if not choice.families:
         # A study that only imports does not want thousands of empty columns.
-        filled = [f for f in families if f not in ("CR", "DLR") or _has_rows(store, f)]
-        families = filled or families
+        found = store.query(
+            "FROM raw.cr_current SELECT DISTINCT family UNION FROM raw.dlr_current SELECT DISTINCT family"
+        )
+        there = {*imported, *found.column("family").to_pylist()}
+        families = [f for f in families if f in there] or families
     return Parts(
         families,
         _chosen("phase", choice.phases, declared.phases),
         _chosen("region", choice.regions, declared.regions),
-        _chosen("image type", choice.image_types, declared.image_types),
+        image_types,
+        declared.dlr_like,
     )
-
-
-def _has_rows(store: Store, family: str) -> bool:
-    return bool(store.query(f"SELECT 1 FROM {family.lower()} LIMIT 1").num_rows)  # noqa: S608
 
 
 def _chosen(what: str, asked: Sequence[str], known: Sequence[str]) -> list[str]:

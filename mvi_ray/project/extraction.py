@@ -7,10 +7,10 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import StoreError, UsageError
-from mvi_ray.project.declarations import declarations, feature_sets, weights_source
+from mvi_ray.project.declarations import declarations, feature_sets, weights_sources
 from mvi_ray.project.planning import Plan, make_plan, settings_digests
 from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.regions import derive_again
@@ -19,7 +19,7 @@ from mvi_ray.store.tables import now
 from mvi_ray.store.upkeep import compact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mvi_ray.cluster.unit import Unit, VoiResult
@@ -124,9 +124,9 @@ def extract(project: Project, options: Options, progress: Progress | None = None
     families = _families(project, options.families)
     if not project.store.root.is_dir():
         raise StoreError("the store is empty; run `mvi ingest` first")
-    weights = weights_source(project, options.weights) if "DLR" in families else None
+    weights = weights_sources(project, families, options.weights)
     summary = ExtractSummary(synthetic=project.study.synthetic)
-    summary.trial_weights = weights is not None and weights.trial
+    summary.trial_weights = any(one.trial for one in weights.values())
     with project.store.locked("extract"):
         summary.problems = tuple(derive_again(project, progress or silent))
         study = declarations(project, weights)
@@ -167,7 +167,7 @@ def _families(project: Project, asked: Sequence[str] | None) -> tuple[str, ...]:
     return chosen
 
 
-def _write_feature_sets(project: Project, weights: WeightsSource | None) -> None:
+def _write_feature_sets(project: Project, weights: Mapping[str, WeightsSource]) -> None:
     """Before the first value: a row never points to a feature set that is not there."""
     table = project.store.tables["feature_sets"]
     known = set(table.read(["feature_set_id"]).column(0).to_pylist())
@@ -179,7 +179,7 @@ def _write_feature_sets(project: Project, weights: WeightsSource | None) -> None
             "settings": one.canonical,
             "created_at": now(),
         }
-        for _, one in feature_sets(project.study, weights)
+        for _, _, one in feature_sets(project.study, weights)
         if one.id not in known
     }
     table.write(list(fresh.values()))
@@ -189,7 +189,7 @@ def _run(
     project: Project,
     plan: Plan,
     options: Options,
-    weights: WeightsSource | None,
+    weights: Mapping[str, WeightsSource],
     committer: _Committer,
     progress: Progress,
 ) -> None:
@@ -200,12 +200,10 @@ def _run(
     with ray_session(options.cpus, options.address) as resources:
         for family, units in plan.units.items():
             results: Iterator[list[VoiResult]]
-            if family == "CR" and settings.cr is not None:
-                results = run_cr(units, {family: settings.cr}, resources)
-            elif settings.dlr is not None and weights is not None:
-                results = run_dlr(units, settings.dlr, weights, resources)
+            if family in settings.cr_like:
+                results = run_cr(units, {family: settings.cr_like[family]}, resources)
             else:
-                continue
+                results = run_dlr(units, settings.dlr_like[family], weights[family], resources)
             with _closing(results):
                 _follow(family, units, results, committer, progress)
 
@@ -220,7 +218,7 @@ def _closing(results: Any) -> Iterator[None]:
 
 
 def _follow(
-    family: Literal["CR", "DLR"],
+    family: str,
     units: list[Unit],
     results: Iterator[list[VoiResult]],
     committer: _Committer,
@@ -275,7 +273,7 @@ class _Committer:
             key = dict(result.voi.key)
             run = {"run_id": self._run, "computed_at": time_now, "duration_s": result.duration_s}
             if result.failure is None:
-                self._rows[family.lower()].extend(
+                self._rows["dlr" if family in self._study.dlr_like else "cr"].extend(
                     {**key, "input_digest": result.voi.input_digest, **row, **run} for row in result.rows
                 )
                 self._solved.append((family, result))

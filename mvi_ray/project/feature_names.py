@@ -106,15 +106,16 @@ def places(table: pa.Table) -> Iterator[tuple[Place, npt.NDArray[np.intp], npt.N
     Yields:
         Their place, their rows in the table, and the column of each in the place.
     """
-    keys = list(zip(*(table.column(n).to_pylist() for n in ("family", "phase", "region")), strict=True))
+    axes = ("kind", "family", "phase", "region")
+    keys = list(zip(*(table.column(n).to_pylist() for n in axes), strict=True))
     kinds, names = (table.column(n).to_pylist() for n in ("image_type", "name"))
     full = table.column("feature").to_pylist()
-    rows: dict[tuple[str, str, str], list[int]] = {}
+    rows: dict[tuple[str, str, str, str], list[int]] = {}
     for row, key in enumerate(keys):
         rows.setdefault(key, []).append(row)
-    for (family, phase, region), inside in rows.items():
-        image_types = tuple(dict.fromkeys(kinds[row] for row in inside)) if family == "CR" else ()
-        listed = () if family in ("CR", "DLR") else tuple(names[row] for row in inside)
+    for (kind, family, phase, region), inside in rows.items():
+        image_types = tuple(dict.fromkeys(kinds[row] for row in inside)) if kind == "CR" else ()
+        listed = None if kind in ("CR", "DLR") else tuple(names[row] for row in inside)
         place = Place(family, phase, region, image_types, listed)
         column_of = {name: at for at, name in enumerate(place.columns)}
         columns = np.array([column_of[full[row]] for row in inside], dtype=np.intp)

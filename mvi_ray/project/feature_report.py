@@ -157,7 +157,7 @@ def read_features(
         known = known_features(store, choice.patterns, choice.families)
         measured = _measure(project, store, known, progress or silent)
         detail = _detail(store, known) if known.num_rows == 1 else None
-        trial = has_trial_weights(store) and "DLR" in known.column("family").to_pylist()
+        trial = has_trial_weights(store, set(known.column("family").to_pylist()))
     table = _beside(known, measured)
     return FeatureReport(
         table=_ordered(table, choice),
@@ -277,7 +277,7 @@ def _beside(known: pa.Table, measured: _Measured) -> pa.Table:
         strict=True,
     )
     flags = [", ".join(name for name, is_so in zip(FLAGS, one, strict=True) if is_so) for one in marks]
-    first = known.drop_columns(["is_constant", "duplicate_of"])
+    first = known.drop_columns(["kind", "is_constant", "duplicate_of"])
     # NaN is NULL here: from_pandas.
     numbers = {
         name: pa.array(values, pa.float64(), from_pandas=True)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import StoreError
 from mvi_ray.project.cost import family_settings
-from mvi_ray.project.declarations import declarations, weights_source
+from mvi_ray.project.declarations import declarations, weights_sources
 from mvi_ray.project.planning import chosen_families, largest_first, make_plan
 from mvi_ray.project.regions import outdated_regions
-from mvi_ray.study import ConventionalRadiomics, DeepRadiomics
+from mvi_ray.study import ConventionalRadiomics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -118,8 +118,7 @@ def forecast(project: Project, options: Options) -> Forecast:
     families = chosen_families(project, options.families)
     if not project.store.root.is_dir():
         raise StoreError("the store is empty; run `mvi ingest` first")
-    networks = [f for f in families if isinstance(family_settings(project.study)[f], DeepRadiomics)]
-    study = declarations(project, weights_source(project, options.weights) if networks else None)
+    study = declarations(project, weights_sources(project, families, options.weights))
     cores = options.cpus or os.cpu_count() or 1
     with TemporaryDirectory(prefix="mvi-") as folder:
         aside = project.store.pinned(Path(folder) / "mvi.duckdb", study)

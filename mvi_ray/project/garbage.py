@@ -30,7 +30,7 @@ class StaleSet:
 
     Args:
         feature_set_id: its name.
-        family: CR, DLR, or that of an import.
+        family: CR or DLR, also of their variants, or that of an import.
         image_type: filter of CR.
         rows: that go with it.
     """
@@ -144,7 +144,8 @@ def _stale(project: Project, study: Declarations) -> tuple[Sequence[StaleSet], l
     stale = [StaleSet(**row) for row in rows if row["feature_set_id"] not in current]
     kept = []
     # Without the file of weights nobody can tell which embeddings are the study's.
-    if "DLR" in study.expected and not any(family == "DLR" for family, *_ in study.current):
+    known = {family for family, *_ in study.current}
+    if any(family not in known for family in study.dlr_like):
         embeddings = [one for one in stale if one.family == "DLR"]
         stale = [one for one in stale if one.family != "DLR"]
         if embeddings:

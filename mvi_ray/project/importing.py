@@ -137,6 +137,10 @@ def _check_family(project: Project, family: str) -> None:
         raise UsageError(f"--family: {error}") from None
     if family.lower() in _OWN:
         raise UsageError(f"{family} is the study's own; choose another name for the imported family")
+    if family.upper() in project.study.families.names:
+        raise UsageError(
+            f"{family} is a variant that the study computes; choose another name for the imported family"
+        )
     stored = project.store.tables["feature_sets"].read(["family"]).column(0).to_pylist()
     other = next((name for name in stored if name.lower() == family.lower() and name != family), None)
     if other is not None:

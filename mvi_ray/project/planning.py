@@ -45,7 +45,8 @@ class Plan:
     """What is to be computed.
 
     Args:
-        units: by family, the largest first; one image each, or a part of its VOIs.
+        units: by family, variants under their own names, the largest first; one image each, or a part of
+            its VOIs.
         quarantined: VOIs not tried again, because they failed with the same input and settings.
         solved: keys of earlier failures that nothing is missing for any more, because the study
             or the masks changed.
@@ -112,10 +113,9 @@ def make_plan(
     store = store or project.store
     query = files("mvi_ray.store").joinpath("sql/missing.sql").read_text(encoding="utf-8")
     missing: dict[tuple[str, ...], dict[str | None, str]] = defaultdict(dict)
-    for row in store.query(query).to_pylist():
-        if row["family"] in families:
-            key = (row["family"], *(row[k] for k in VOI_KEY))
-            missing[key][row["image_type"]] = row["feature_set_id"]
+    for row in store.query(query, {"families": list(families)}).to_pylist():
+        key = (row["family"], *(row[k] for k in VOI_KEY))
+        missing[key][row["image_type"]] = row["feature_set_id"]
     failures = [
         row
         for row in store.tables["quarantine"].read().to_pylist()

@@ -120,7 +120,8 @@ def derive_again(project: Project, progress: Progress) -> list[Problem]:
 
 def outdated_regions(project: Project) -> dict[str, int]:
     """Region to the number of masks that `derive_again` would make; nothing is written."""
-    cases = _cases(project.store.tables["masks"], project.study.regions)
+    rows = project.store.tables["quarantine"].read([*_VOI, "region", "stage", "attempts"]).to_pylist()
+    cases = _cases(project.store.tables["masks"], project.study.regions, _without_file(rows))
     return dict(Counter(name for case in cases for name in case.wanted))
 
 

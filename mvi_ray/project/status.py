@@ -7,6 +7,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mvi_ray.project.project import Project
     from mvi_ray.store.store import Store
 
@@ -60,10 +62,14 @@ def _sql(name: str) -> str:
     return files("mvi_ray.project").joinpath("sql", name).read_text(encoding="utf-8")
 
 
-def has_trial_weights(store: Store) -> bool:
-    """Whether the current embeddings come from a network with random weights."""
-    found = store.query("SELECT coalesce(bool_or(trial_weights), false) AS trial FROM dlr")
-    return bool(found.column("trial")[0].as_py())
+def trial_families(store: Store) -> frozenset[str]:
+    """Families whose current embeddings come from a network with random weights."""
+    return frozenset(store.query(_sql("trial_weights.sql")).column("family").to_pylist())
+
+
+def has_trial_weights(store: Store, families: Collection[str]) -> bool:
+    """Whether current embeddings of some families come from a network with random weights."""
+    return not trial_families(store).isdisjoint(families)
 
 
 def read_status(project: Project) -> Status:
@@ -105,5 +111,5 @@ def _read(project: Project, store: Store) -> Status:
         number("SELECT count(*) FROM enrolment WHERE state <> 'enrolled'"),
         coverage,
         store.query(_sql("quarantine.sql")).to_pylist(),
-        has_trial_weights(store),
+        bool(trial_families(store)),
     )

@@ -17,7 +17,7 @@ from mvi_ray.matrix.cohort import Cohorts, read_cohorts
 from mvi_ray.project.declarations import declarations
 from mvi_ray.project.history import write_pin
 from mvi_ray.project.progress import Progress, silent
-from mvi_ray.project.status import has_trial_weights
+from mvi_ray.project.status import trial_families
 from mvi_ray.store.history import Moment
 from mvi_ray.store.tables import now
 from mvi_ray.study import FILE_NAME
@@ -152,7 +152,7 @@ class _Data:
         notes: who and what was left out, in words.
         incomplete: model to the patients that it lacks.
         left_out: patients that a model lacks, and models that cannot be fitted.
-        trial_weights: whether a model uses embeddings of random weights.
+        trial_models: models that use embeddings of random weights.
     """
 
     versions: dict[str, int]
@@ -161,7 +161,12 @@ class _Data:
     notes: tuple[str, ...]
     incomplete: Mapping[str, tuple[str, ...]]
     left_out: int
-    trial_weights: bool
+    trial_models: frozenset[str]
+
+    @property
+    def trial_weights(self) -> bool:
+        """Whether a model uses embeddings of random weights."""
+        return bool(self.trial_models)
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -187,7 +192,7 @@ class _Data:
 def _gather(store: Store, study: Study) -> _Data:
     """Read everything from one catalog, so that all models see the same rows."""
     cohorts = read_cohorts(store, study)
-    images = () if study.families.cr is None else image_type_names(study.families.cr.image_types)
+    images = {family: image_type_names(one.image_types) for family, one in study.families.cr_like.items()}
     matrices: list[Matrix] = []
     notes = list(cohorts.left_out)
     incomplete: dict[str, tuple[str, ...]] = {}
@@ -204,7 +209,7 @@ def _gather(store: Store, study: Study) -> _Data:
         matrices.append(made.matrix)
     if not matrices:
         raise refused[0]
-    uses = any("DLR" in study.models.fit[matrix.name].families for matrix in matrices)
+    trial = trial_families(store)
     return _Data(
         store.versions(),
         cohorts,
@@ -212,7 +217,7 @@ def _gather(store: Store, study: Study) -> _Data:
         tuple(notes),
         incomplete,
         len(set().union(*incomplete.values())) + len(refused),
-        uses and has_trial_weights(store),
+        frozenset(m.name for m in matrices if not trial.isdisjoint(study.models.fit[m.name].families)),
     )
 
 
@@ -298,7 +303,6 @@ class _Run:
 
         for matrix, one in zip(self.data.matrices, self.evaluations, strict=True):
             trained = matrix.part("train")
-            uses = "DLR" in self.project.study.models.fit[one.name].families
             info = BundleInfo(
                 one.name,
                 len(trained.patients),
@@ -306,7 +310,7 @@ class _Run:
                 digest,
                 _packages(),
                 self.project.study.synthetic,
-                uses and self.data.trial_weights,
+                one.name in self.data.trial_models,
             )
             save_bundle(folder / "models" / one.name, one.model, info)
 

@@ -104,7 +104,7 @@ def _write_declarations(
     }
     filled = {f"raw.{name}": pa.table(columns) for name, columns in content.items()}
     filled["feature_dictionary"] = feature_dictionary(
-        study.image_types, embeddings="DLR" in study.expected, parameters=study.filters
+        study.image_types.get("CR", ()), "DLR" in study.expected, study.filters, study.variants
     )
     for place, rows in filled.items():
         connection.register("declared", rows)

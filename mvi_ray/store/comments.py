@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     import duckdb
 
 # Views that are named otherwise than the table whose columns they show.
-_OF = {"cr_all": "cr", "dlr_all": "dlr", "imported_all": "imported"}
+_OF = {
+    "cr_all": "cr",
+    "cr_variants": "cr",
+    "dlr_all": "dlr",
+    "dlr_variants": "dlr",
+    "imported_all": "imported",
+}
 
 
 def comment_on_everything(connection: duckdb.DuckDBPyConnection) -> None:

@@ -12,6 +12,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """A family with settings of its own beside those of CR or DLR.
+
+    Args:
+        kind: ``CR`` or ``DLR``: whose table has its rows.
+        filters: image type of CR to the parameters of its filter.
+    """
+
+    kind: str
+    filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Declarations:
     """The part of a study that the views depend on.
 
@@ -25,6 +38,7 @@ class Declarations:
         expected: family to the number of rows of one VOI.
         current: (family, phase, image type or None, feature set id) of the study's settings.
         filters: image type of CR to the parameters of its filter.
+        variants: by name, in order.
     """
 
     name: str
@@ -36,10 +50,16 @@ class Declarations:
     expected: Mapping[str, int]
     current: tuple[tuple[str, str, str | None, str], ...]
     filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variants: Mapping[str, Variant] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """As text that `of_json` reads."""
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        content = asdict(self)
+        # A list keeps their order; a study without any has the digest that it had before there were any.
+        variants = list(content.pop("variants").items())
+        if variants:
+            content["variants"] = variants
+        return json.dumps(content, sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def of_json(cls, text: str) -> Self:
@@ -48,6 +68,7 @@ class Declarations:
         for name in ("phases", "regions", "readers"):
             content[name] = tuple(content[name])
         content["current"] = tuple((f, p, t, i) for f, p, t, i in content["current"])
+        content["variants"] = {name: Variant(**one) for name, one in content.get("variants", [])}
         return cls(**content)
 
     @property
@@ -56,6 +77,23 @@ class Declarations:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     @property
-    def image_types(self) -> tuple[str, ...]:
-        """Image types of family CR, in order."""
-        return tuple(dict.fromkeys(kind for family, _, kind, _ in self.current if family == "CR" and kind))
+    def families(self) -> tuple[str, ...]:
+        """What the study computes: CR and DLR, then variants in order."""
+        return tuple(name for name in ("CR", "DLR", *self.variants) if name in self.expected)
+
+    @property
+    def image_types(self) -> dict[str, tuple[str, ...]]:
+        """Image types of CR and of each variant of it, in order."""
+        return {
+            family: tuple(dict.fromkeys(kind for name, _, kind, _ in self.current if name == family and kind))
+            for family in self.families
+            if self._kind(family) == "CR"
+        }
+
+    @property
+    def dlr_like(self) -> tuple[str, ...]:
+        """DLR and its variants, in order."""
+        return tuple(family for family in self.families if self._kind(family) == "DLR")
+
+    def _kind(self, family: str) -> str:
+        return self.variants[family].kind if family in self.variants else family

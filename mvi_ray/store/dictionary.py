@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from mvi_ray.store.declarations import Variant
+
 COLUMNS: Final = ("name", "family", "class", "feature", "image_type", "unit", "definition", "ibsi")
 """Columns of the dictionary, all of them text."""
 
@@ -79,6 +81,7 @@ def feature_dictionary(
     image_types: Sequence[str],
     embeddings: bool,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    variants: Mapping[str, Variant] | None = None,
 ) -> pa.Table:
     """One row for every value of a VOI.
 
@@ -88,6 +91,7 @@ def feature_dictionary(
         parameters: image type to the parameters of its filter, as `feature_sets` holds them.
             Two of them decide a unit, ``use_spacing`` of the gradient and ``method`` of
             lbp-2D; left out, they have the defaults of the study file.
+        variants: by name; their rows follow, with the same names, units and definitions.
 
     Returns:
         Text columns `COLUMNS`: shape for ``original`` only, image types in the given order,
@@ -103,11 +107,18 @@ def feature_dictionary(
     ]
     if embeddings:
         rows.extend(_dlr_rows())
+    for family, variant in (variants or {}).items():
+        if variant.kind == "DLR":
+            rows.extend(_dlr_rows(family))
+        for name, own in variant.filters.items():
+            rows.extend(_cr_rows(name, own, family))
     schema = pa.schema([pa.field(column, pa.string()) for column in COLUMNS])
     return pa.Table.from_pylist([dict(zip(COLUMNS, row, strict=True)) for row in rows], schema)
 
 
-def _cr_rows(image_type: str, parameters: Mapping[str, Any] | None) -> Iterator[tuple[str | None, ...]]:
+def _cr_rows(
+    image_type: str, parameters: Mapping[str, Any] | None, family: str = "CR"
+) -> Iterator[tuple[str | None, ...]]:
     image = filtered_image(image_type, parameters or {})
     for feature in features_of(image_type):
         known = definitions()[feature]
@@ -116,16 +127,16 @@ def _cr_rows(image_type: str, parameters: Mapping[str, Any] | None) -> Iterator[
             sentence = f"{sentence.removesuffix('.')}, measured on {image.what}."
         unit = _UNITS[image.unit].get(known.unit, known.unit)
         name = f"{image_type}_{feature}"
-        yield name, "CR", known.group, feature, image_type, unit, sentence, known.ibsi
+        yield name, family, known.group, feature, image_type, unit, sentence, known.ibsi
 
 
-def _dlr_rows() -> Iterator[tuple[str | None, ...]]:
+def _dlr_rows(family: str = "DLR") -> Iterator[tuple[str | None, ...]]:
     for position in range(DLR_VALUES):
         sentence = (
             f"Value {position + 1} of {DLR_VALUES} of the last pooling layer of the 3D ResNet-18, "
             f"embedding[{position + 1}] in SQL, which has no meaning alone."
         )
-        yield f"dlr_{position:03}", "DLR", "embedding", None, None, "1", sentence, None
+        yield f"dlr_{position:03}", family, "embedding", None, None, "1", sentence, None
 
 
 _UNITS: Final[dict[str, dict[str, str]]] = {

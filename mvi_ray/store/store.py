@@ -174,8 +174,10 @@ class Store:
             return False
         try:
             with duckdb.connect(self.catalog, read_only=True) as connection:
+                # A catalog that an earlier program published lacks views of this one.
                 place = connection.execute(
-                    "SELECT tables_folder, study_digest, schema_version FROM catalog_info"
+                    "SELECT tables_folder, study_digest, schema_version FROM catalog_info "
+                    "WHERE EXISTS (FROM duckdb_views() WHERE view_name = 'cr_variants')"
                 ).fetchone()
                 rows = connection.execute("SELECT table_name, version FROM raw.table_versions").fetchall()
         except duckdb.Error:

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from mvi_ray.errors import StudyError
 from mvi_ray.study.settings import Name, Settings, suggest
+from mvi_ray.study.variants import EXTENDS, Merged, merged
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 _BIORTHOGONAL = "1.1 1.3 1.5 2.2 2.4 2.6 2.8 3.1 3.3 3.5 3.7 3.9 4.4 5.5 6.8".split()  # noqa: SIM905
 _WAVELETS = frozenset(
@@ -164,21 +181,129 @@ class DeepRadiomics(Settings):
         return value
 
 
+def _variant_tag(value: Any) -> str:
+    is_deep = value.kind == "dlr" if isinstance(value, Merged) else isinstance(value, DeepRadiomics)
+    return "(DeepRadiomics)" if is_deep else "(ConventionalRadiomics)"
+
+
+_Variant = Annotated[
+    Annotated[ConventionalRadiomics, Tag("(ConventionalRadiomics)")]
+    | Annotated[DeepRadiomics, Tag("(DeepRadiomics)")],
+    Discriminator(_variant_tag),
+]
+# In brackets, as a place that pydantic puts between `families` and the user's name; also an alias below.
+_VARIANTS = "(variants)"
+
+
 class Families(Settings):
-    """Which features are computed."""
+    """Which features are computed. Any name beside cr and dlr is a variant: it extends another family."""
 
     cr: ConventionalRadiomics | None = None
     dlr: DeepRadiomics | None = None
+    variants: dict[str, _Variant] = Field(default_factory=dict, alias="(variants)")
+    """By their names in the file, with their settings in full."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apart(cls, value: Any) -> Any:
+        """Put what is neither cr nor dlr aside."""
+        if not isinstance(value, dict):
+            return value
+        own = {key: value[key] for key in ("cr", "dlr") if key in value}
+        return {**own, _VARIANTS: {key: inner for key, inner in value.items() if key not in own}}
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _in_full(cls, value: Any, info: ValidationInfo) -> Any:
+        """Write variants out; what is wrong with a family itself is not told again for each of them."""
+        if not isinstance(value, dict) or not {"cr", "dlr"} <= info.data.keys():
+            return {}
+        return merged(value, {name: own for name, own in info.data.items() if own is not None})
 
     @model_validator(mode="after")
     def _any(self) -> Self:
         if self.cr is None and self.dlr is None:
             msg = "name at least one family: cr, dlr"
             raise ValueError(msg)
+        seen: list[tuple[str, Settings]] = [("cr", self.cr)] if self.cr is not None else []
+        seen += [("dlr", self.dlr)] if self.dlr is not None else []
+        for name, settings in self.variants.items():
+            for other, there in seen:
+                if settings == there:
+                    msg = f"{name} has the same settings as {other}; change one of its keys, or remove it"
+                    raise ValueError(msg)
+            seen.append((name, settings))
         return self
 
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As a file that is read again as the same families."""
+        found: dict[str, Any] = handler(self)
+        variants = {**found.pop("variants", {}), **found.pop(_VARIANTS, {})}
+        for name, settings in variants.items():
+            base = "dlr" if isinstance(self.variants[name], DeepRadiomics) else "cr"
+            found[name] = {EXTENDS: base, **settings}
+        return found
+
     @property
-    def names(self) -> tuple[Literal["CR", "DLR"], ...]:
-        """Families that the study computes, in order."""
-        pairs: tuple[tuple[Literal["CR", "DLR"], object], ...] = (("CR", self.cr), ("DLR", self.dlr))
-        return tuple(name for name, settings in pairs if settings is not None)
+    def names(self) -> tuple[str, ...]:
+        """Families that the study computes: CR and DLR, then variants in the order of the file."""
+        own = (("CR", self.cr), ("DLR", self.dlr))
+        return (*(name for name, settings in own if settings is not None), *map(str.upper, self.variants))
+
+    @property
+    def cr_like(self) -> dict[str, ConventionalRadiomics]:
+        """Settings of family CR and of its variants, by name, in the order of `names`."""
+        found = {} if self.cr is None else {"CR": self.cr}
+        for name, one in self.variants.items():
+            if isinstance(one, ConventionalRadiomics):
+                found[name.upper()] = one
+        return found
+
+    @property
+    def dlr_like(self) -> dict[str, DeepRadiomics]:
+        """Settings of family DLR and of its variants, by name, in the order of `names`."""
+        found = {} if self.dlr is None else {"DLR": self.dlr}
+        for name, one in self.variants.items():
+            if isinstance(one, DeepRadiomics):
+                found[name.upper()] = one
+        return found
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """As the file is written: variants stand beside the families, with some of their keys."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        del schema["properties"][_VARIANTS]
+        schema["propertyNames"] = {"pattern": "^[A-Za-z][A-Za-z0-9_-]*$"}
+        schema["additionalProperties"] = {
+            "description": "a variant, computed beside what it extends; its keys replace those of it",
+            "anyOf": [
+                _schema_of_variant(handler.resolve_ref_schema(schema["properties"][family]["anyOf"][0]), of)
+                for family, of in (("cr", "CR"), ("dlr", "DLR"))
+            ],
+        }
+        return schema
+
+
+def _schema_of_variant(family: JsonSchemaValue, of: str) -> JsonSchemaValue:
+    """Every key of the family may be left out: it then has the value of what the variant extends."""
+    properties = {
+        name: {key: value for key, value in content.items() if key != "default"}
+        for name, content in family["properties"].items()
+    }
+    if "image_types" in properties:
+        properties["image_types"] = {
+            "allOf": [properties["image_types"]],
+            "description": "all image types of the variant: the mapping is replaced as a whole",
+        }
+    extends = {"description": "cr, dlr, or the name of another variant", "title": "Extends", "type": "string"}
+    return {
+        "additionalProperties": False,
+        "description": f"A variant of family {of}.",
+        "properties": {EXTENDS: extends, **properties},
+        "required": [EXTENDS],
+        "title": f"Variant of {of}",
+        "type": "object",
+    }

@@ -44,7 +44,7 @@ class Validation(Settings):
 class ModelSpec(Settings):
     """What one model is built from."""
 
-    families: tuple[Family, ...] = ()
+    families: tuple[Family, ...] = Field(default=(), description="CR, DLR, and variants of the study")
     regions: tuple[Name, ...] = ()
     phases: tuple[Name, ...] = Field(default=(), description="empty: every phase of the study")
     clinical: tuple[str, ...] = Field(default=(), description="clinical variables joined")

@@ -26,15 +26,12 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
             continue
         if isinstance(part, int):
             continue
-        if _is_branch(part):
+        is_model = isinstance(here, type) and issubclass(here, BaseModel)
+        fields = here.model_fields.items() if is_model else ()
+        field = next((f for n, f in fields if part in (n, f.alias)), None)
+        if field is None and _is_branch(part):
             here = _model_of(annotation, str(part).strip("()")) or here
             continue
-        if not (isinstance(here, type) and issubclass(here, BaseModel)):
-            return []
-        field = next(
-            (f for n, f in here.model_fields.items() if part in (n, f.alias)),
-            None,
-        )
         if field is None:
             return []
         annotation = field.annotation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
@@ -39,9 +39,10 @@ def check_unique(names: Iterable[str]) -> None:
 
 Name = Annotated[str, AfterValidator(check_name)]
 Family = Annotated[
-    Literal["CR", "DLR"],
+    Name,
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
 ]
+"""CR, DLR or a variant; in whatever letters it is written, in capitals everywhere else."""
 
 
 class Settings(BaseModel):

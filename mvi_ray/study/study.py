@@ -62,9 +62,12 @@ class Study(Settings):
         check_unique(self.phases)
         check_unique(self.region_names)
         joined = [f"{phase}_{region}" for phase in self.phases for region in self.region_names]
+        variants = [name.upper() for name in self.families.variants]
+        joined += [f"{place}_{name}" for place in joined for name in variants]
         if len(set(joined)) < len(joined):
             twice = next(name for name in joined if joined.count(name) > 1)
-            msg = f"phases and regions make the feature name {twice!r} twice; rename one of them"
+            parts = "phases, regions and variants" if variants else "phases and regions"
+            msg = f"{parts} make the feature name {twice!r} twice; rename one of them"
             raise ValueError(msg)
         if DRAWN in self.regions:
             msg = f"regions: {DRAWN!r} is the drawn mask and cannot be defined again"
@@ -81,16 +84,15 @@ class Study(Settings):
         return self
 
     def _check_binning(self) -> None:
-        if self.families.cr is None:
-            return
-        for key in ("bin_width", "bin_count"):
-            value = getattr(self.families.cr, key)
-            if isinstance(value, dict) and set(value) != set(self.phases):
-                msg = (
-                    f"families.cr.{key} names the phases {sorted(value)}, "
-                    f"the study has {sorted(self.phases)}: give each phase its value"
-                )
-                raise ValueError(msg)
+        for name, settings in {"cr": self.families.cr, **self.families.variants}.items():
+            for key in ("bin_width", "bin_count"):
+                value = getattr(settings, key, None)
+                if isinstance(value, dict) and set(value) != set(self.phases):
+                    msg = (
+                        f"families.{name}.{key} names the phases {sorted(value)}, "
+                        f"the study has {sorted(self.phases)}: give each phase its value"
+                    )
+                    raise ValueError(msg)
 
     def _check_model(self, name: str, spec: ModelSpec) -> None:
         known: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (

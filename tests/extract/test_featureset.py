@@ -167,6 +167,25 @@ def test_a_study_without_cr_has_no_feature_sets_of_it() -> None:
     assert cr_feature_sets(other, "AP") == {}
 
 
+def test_a_variant_has_the_identifiers_of_what_it_does_not_change() -> None:
+    """What a family is called does not determine a value, so it stands in no identifier."""
+    base = study().model_dump(by_alias=True, exclude_unset=True)
+    log = {"original": {}, "log": {"sigma_mm": [1.0, 3.0]}}
+    variants = {
+        "cr_w": {"extends": "cr", "bin_width": 10},
+        "cr_s": {"extends": "cr", "image_types": log},
+    }
+    cr = base["families"]["cr"]
+    both = Study.model_validate({**base, "families": {"cr": cr, **variants}})
+    own = ids()
+    found = {name: cr_feature_sets(both, "AP", name) for name in both.families.names}
+    assert {name: one.id for name, one in found["CR"].items()} == own
+    assert {name: one.id for name, one in found["CR_W"].items()} == ids(bin_width=10)
+    sigmas = {name: one.id for name, one in found["CR_S"].items()}
+    assert {name for name, one in sigmas.items() if own.get(name) != one} == {"log-sigma-3-0-mm-3D"}
+    assert {one.family for several in found.values() for one in several.values()} == {"CR"}
+
+
 def test_identifier_is_the_digest_of_the_canonical_text() -> None:
     """The order in which settings were written does not count; NaN has no place in them."""
     one = FeatureSet("DLR", None, {"b": 1, "a": [2.5]})

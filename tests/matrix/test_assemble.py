@@ -23,7 +23,7 @@ IMAGES = ("original", "square")
 def _assemble(written: WrittenProject, name: str) -> Assembled:
     project = written.project
     cohorts = read_cohorts(project.store, project.study)
-    return assemble(project.store, project.study, name, cohorts, IMAGES)
+    return assemble(project.store, project.study, name, cohorts, {"CR": IMAGES})
 
 
 def _patients(written: WrittenProject, names: str = "ABC", regions: tuple[str, ...] = ()) -> None:
@@ -120,9 +120,9 @@ def test_lesions_can_be_averaged(written: WrittenProject, code: Callable[..., fl
     models = study.models.model_copy(update={"lesions": "mean"})
     mean = study.model_copy(update={"models": models})
     cohorts = read_cohorts(written.project.store, mean)
-    found = assemble(written.project.store, mean, "CR", cohorts, IMAGES).matrix
+    found = assemble(written.project.store, mean, "CR", cohorts, {"CR": IMAGES}).matrix
     assert found.values[0, 0] == code("AP", "intratumoral", "original", "shape_Elongation") + 2.5
-    joined = assemble(written.project.store, mean, "joined", cohorts, IMAGES).matrix
+    joined = assemble(written.project.store, mean, "joined", cohorts, {"CR": IMAGES}).matrix
     np.testing.assert_allclose(joined.values[0, :3], [2.5, 3.5, 4.5])
 
 
@@ -147,7 +147,7 @@ def test_a_mean_of_lesions_has_the_same_digits_each_time(written: WrittenProject
     mean = study.model_copy(update={"models": study.models.model_copy(update={"lesions": "mean"})})
     cohorts = read_cohorts(written.project.store, mean)
     found = {
-        assemble(written.project.store, mean, "both", cohorts, IMAGES).matrix.values.tobytes()
+        assemble(written.project.store, mean, "both", cohorts, {"CR": IMAGES}).matrix.values.tobytes()
         for _ in range(8)
     }
     assert len(found) == 1

@@ -46,8 +46,7 @@ def test_complete_patients_are_those_of_the_matrix(written: WrittenProject, lesi
     models = project.study.models.model_copy(update={"lesions": lesions})
     study = project.study.model_copy(update={"models": models, "cohorts": {"train": "true"}})
     cohorts = read_cohorts(project.store, study)
-    assert study.families.cr is not None
-    images = image_type_names(study.families.cr.image_types)
+    images = {name: image_type_names(one.image_types) for name, one in study.families.cr_like.items()}
     sizes = {}
     for name in study.models.fit:
         expected = assemble(project.store, study, name, cohorts, images).matrix.patients

@@ -59,7 +59,8 @@ def test_an_empty_store_answers_every_view(store, study):
     names = set(views.column(0).to_pylist())
     assert names == {
         *("patients", "images", "masks", "clinical", "quarantine", "feature_sets"),
-        *("cr", "cr_all", "dlr", "dlr_all", "imported", "imported_all", "features", "coverage"),
+        *("cr", "cr_all", "cr_variants", "dlr", "dlr_all", "dlr_variants"),
+        *("imported", "imported_all", "features", "coverage"),
         *("feature_statistics", "snapshots", "exclusions", "enrolment"),
     }
     for name in names:

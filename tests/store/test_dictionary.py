@@ -14,6 +14,7 @@ import pytest
 
 from mvi_ray.errors import StoreError
 from mvi_ray.features import CR_FEATURES, DLR_VALUES, INTENSITY_FEATURES, expected_values
+from mvi_ray.store.declarations import Variant
 from mvi_ray.store.dictionary import COLUMNS, definitions, feature_dictionary, filtered_image
 
 PAPER = (
@@ -324,6 +325,26 @@ def test_values_scale_as_their_units_say(texture, ball, use_spacing):
         assert new == pytest.approx(old * factor, rel=1e-4, abs=1e-9), row["name"]
         checked += old != 0
     assert checked > 1300
+
+
+def test_a_variant_has_rows_of_its_own():
+    """With the same names and definitions as CR; its own parameters decide units."""
+    variants = {
+        "CR_V": Variant("CR", {"original": {}, "gradient": {"use_spacing": False}}),
+        "DLR_V": Variant("DLR"),
+    }
+    rows = feature_dictionary(["original", "gradient"], True, None, variants).to_pylist()
+    by_family: dict[str, dict[str, dict[str, str]]] = {}
+    for row in rows:
+        by_family.setdefault(row.pop("family"), {})[row["name"]] = row
+    assert list(by_family) == ["CR", "DLR", "CR_V", "DLR_V"]
+    assert by_family["DLR_V"] == by_family["DLR"]
+    assert by_family["CR_V"].keys() == by_family["CR"].keys()
+    differing = {name for name, row in by_family["CR_V"].items() if row != by_family["CR"][name]}
+    assert differing == {name for name in by_family["CR"] if name.startswith("gradient_")}
+    mean = "gradient_firstorder_Mean"
+    units = [by_family[family][mean]["unit"] for family in ("CR", "CR_V")]
+    assert units == ["intensity/mm", "intensity/voxel"]
 
 
 def test_the_variance_of_a_circle_has_the_square_of_the_unit(texture, ball):

@@ -3,7 +3,7 @@ WITH chosen AS (
 ${chosen}
 )
 SELECT patient_id, phase, region, image_type, ${values}
-FROM cr
+FROM ${rows}
 SEMI JOIN chosen USING (patient_id, lesion)
 WHERE session = $session
     AND phase IN $phases

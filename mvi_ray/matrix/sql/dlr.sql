@@ -3,7 +3,7 @@ WITH chosen AS (
 ${chosen}
 )
 SELECT patient_id, phase, region, NULL AS image_type, CAST(embedding AS FLOAT[]) AS embedding
-FROM dlr
+FROM ${rows}
 SEMI JOIN chosen USING (patient_id, lesion)
 WHERE session = $session
     AND phase IN $phases

@@ -7,7 +7,7 @@ long AS (
         patient_id, phase, region, lesion,
         generate_subscripts(CAST(embedding AS FLOAT[]), 1) AS position,
         CAST(unnest(CAST(embedding AS FLOAT[])) AS DOUBLE) AS value
-    FROM dlr
+    FROM ${rows}
     SEMI JOIN chosen USING (patient_id, lesion)
     WHERE session = $session
         AND phase IN $phases

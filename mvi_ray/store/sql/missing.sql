@@ -1,12 +1,21 @@
 -- What the study wants and the store does not have: one row for each VOI, family and image type.
-WITH wanted AS (
+-- Of the families asked for ($families, in order) the first computes what several share.
+WITH asked AS (
+    SELECT
+        phase, image_type, feature_set_id,
+        arg_min(family, list_position($families::VARCHAR[], family)) AS family
+    FROM raw.current_feature_sets
+    WHERE family IN (SELECT family FROM raw.families)
+        AND family IN (SELECT unnest($families::VARCHAR[]))
+    GROUP BY ALL
+),
+wanted AS (
     SELECT
         m.patient_id, m.session, m.phase, m.lesion, m.region, m.reader, m.input_digest,
         f.family, f.image_type, f.feature_set_id
     FROM raw.current_masks AS m
-    JOIN raw.current_feature_sets AS f ON f.phase = m.phase
-    WHERE f.family IN (SELECT family FROM raw.families)
-        AND m.region IN (SELECT region FROM raw.regions)
+    JOIN asked AS f ON f.phase = m.phase
+    WHERE m.region IN (SELECT region FROM raw.regions)
         AND m.reader IN (SELECT reader FROM raw.readers)
 ),
 present AS (

@@ -15,11 +15,13 @@ CREATE VIEW feature_sets AS
 SELECT s.*, s.feature_set_id IN (SELECT feature_set_id FROM raw.current_feature_sets) AS is_current
 FROM raw.feature_sets AS s;
 
+-- Statistics of a feature set that several families have come once for each of them.
 CREATE VIEW feature_statistics AS
-SELECT
-    s.*,
-    s.feature_set_id IN (SELECT feature_set_id FROM raw.current_feature_sets) AS is_current
-FROM raw.feature_statistics AS s;
+SELECT s.* REPLACE (coalesce(f.family, s.family) AS family), f.family IS NOT NULL AS is_current
+FROM raw.feature_statistics AS s
+LEFT JOIN (
+    SELECT DISTINCT family, feature_set_id FROM raw.current_feature_sets
+) AS f ON f.feature_set_id = s.feature_set_id;
 
 CREATE VIEW snapshots AS
 SELECT s.snapshot, s.created_at, s.command, s.run_id, t.study_digest, s.table_versions
@@ -68,6 +70,35 @@ SEMI JOIN raw.current_masks AS m
 WHERE d.reader = (SELECT reader FROM raw.model_reader)
     AND d.region IN (SELECT region FROM raw.regions);
 
+-- The same for CR and each variant of it. A row that several of them share comes once for each.
+CREATE VIEW raw.cr_current AS
+SELECT f.family, c.*
+FROM raw.cr AS c
+JOIN raw.current_feature_sets AS f
+    ON f.phase = c.phase AND f.image_type = c.image_type AND f.feature_set_id = c.feature_set_id
+SEMI JOIN raw.current_masks AS m
+    ON m.patient_id = c.patient_id AND m.session = c.session AND m.phase = c.phase
+    AND m.lesion = c.lesion AND m.region = c.region AND m.reader = c.reader
+    AND m.input_digest = c.input_digest
+WHERE c.reader = (SELECT reader FROM raw.model_reader)
+    AND c.region IN (SELECT region FROM raw.regions);
+
+CREATE VIEW raw.dlr_current AS
+SELECT f.family, d.*
+FROM dlr_all AS d
+JOIN raw.current_feature_sets AS f
+    ON f.phase = d.phase AND f.feature_set_id = d.feature_set_id
+SEMI JOIN raw.current_masks AS m
+    ON m.patient_id = d.patient_id AND m.session = d.session AND m.phase = d.phase
+    AND m.lesion = d.lesion AND m.region = d.region AND m.reader = d.reader
+    AND m.input_digest = d.input_digest
+WHERE d.reader = (SELECT reader FROM raw.model_reader)
+    AND d.region IN (SELECT region FROM raw.regions);
+
+CREATE VIEW cr_variants AS SELECT * FROM raw.cr_current WHERE family != 'CR';
+
+CREATE VIEW dlr_variants AS SELECT * FROM raw.dlr_current WHERE family != 'DLR';
+
 CREATE VIEW imported_all AS SELECT * FROM raw.imported;
 
 -- Of each imported family the table that came in last.
@@ -79,27 +110,31 @@ SEMI JOIN raw.current_feature_sets AS f
 WHERE i.reader = (SELECT reader FROM raw.model_reader)
     AND i.region IN (SELECT region FROM raw.regions);
 
--- Every family, one row per value.
+-- Every family, one row per value. Names of a variant bear its own after the region.
 CREATE VIEW features AS
 SELECT
-    patient_id, session, phase, lesion, region, reader, 'CR' AS family, image_type,
-    phase || '_' || region || '_' || image_type || '_' || name AS feature, value
+    patient_id, session, phase, lesion, region, reader, family, image_type,
+    phase || '_' || region || '_' || CASE WHEN family = 'CR' THEN '' ELSE family || '_' END
+    || image_type || '_' || name AS feature,
+    value
 FROM (
     UNPIVOT (
-        SELECT patient_id, session, phase, lesion, region, reader, image_type, ${cr_features}
-        FROM cr
+        SELECT patient_id, session, phase, lesion, region, reader, family, image_type, ${cr_features}
+        FROM raw.cr_current
     ) ON ${cr_features} INTO NAME name VALUE value
 )
 UNION ALL
 SELECT
-    patient_id, session, phase, lesion, region, reader, 'DLR' AS family, NULL AS image_type,
-    phase || '_' || region || '_dlr_' || lpad(CAST(position AS VARCHAR), 3, '0') AS feature, value
+    patient_id, session, phase, lesion, region, reader, family, NULL AS image_type,
+    phase || '_' || region || '_' || CASE WHEN family = 'DLR' THEN '' ELSE family || '_' END
+    || 'dlr_' || lpad(CAST(position AS VARCHAR), 3, '0') AS feature,
+    value
 FROM (
     SELECT
-        patient_id, session, phase, lesion, region, reader,
+        patient_id, session, phase, lesion, region, reader, family,
         generate_subscripts(CAST(embedding AS FLOAT[]), 1) - 1 AS position,
         CAST(unnest(CAST(embedding AS FLOAT[])) AS DOUBLE) AS value
-    FROM dlr
+    FROM raw.dlr_current
 )
 UNION ALL
 SELECT
@@ -134,13 +169,38 @@ wanted AS (
     CROSS JOIN raw.model_reader AS o
 ),
 done AS (
-    SELECT patient_id, session, phase, lesion, region, 'CR' AS family, count(*) AS present
-    FROM cr
+    SELECT patient_id, session, phase, lesion, region, family, count(*) AS present
+    FROM raw.cr_current
     GROUP BY ALL
     UNION ALL
-    SELECT patient_id, session, phase, lesion, region, 'DLR' AS family, count(*) AS present
-    FROM dlr
+    SELECT patient_id, session, phase, lesion, region, family, count(*) AS present
+    FROM raw.dlr_current
     GROUP BY ALL
+),
+failed AS (
+    SELECT DISTINCT patient_id, session, phase, lesion, region, reader, family
+    FROM raw.quarantine
+    WHERE stage = 'extract'
+),
+-- What is computed for one family fails for all that share it.
+stopped AS (
+    SELECT q.patient_id, q.session, q.phase, q.lesion, q.region, q.reader, o.family
+    FROM failed AS q
+    JOIN raw.current_feature_sets AS f ON f.family = q.family AND f.phase = q.phase
+    JOIN raw.current_feature_sets AS o
+        ON o.phase = f.phase AND o.feature_set_id = f.feature_set_id AND o.family != f.family
+    ANTI JOIN (
+        SELECT patient_id, session, phase, lesion, region, reader, family, feature_set_id
+        FROM raw.cr_current
+        UNION ALL
+        SELECT patient_id, session, phase, lesion, region, reader, family, feature_set_id
+        FROM raw.dlr_current
+    ) AS p
+        ON p.patient_id = q.patient_id AND p.session = q.session AND p.phase = q.phase
+        AND p.lesion = q.lesion AND p.region = q.region AND p.reader = q.reader
+        AND p.family = o.family AND p.feature_set_id = o.feature_set_id
+    UNION
+    SELECT * FROM failed
 )
 SELECT
     w.patient_id, w.session, w.phase, w.lesion, w.region, w.reader, w.family,
@@ -162,11 +222,7 @@ LEFT JOIN raw.current_masks AS m
 LEFT JOIN done AS d
     ON d.patient_id = w.patient_id AND d.session = w.session AND d.phase = w.phase
     AND d.lesion = w.lesion AND d.region = w.region AND d.family = w.family
-LEFT JOIN (
-    SELECT DISTINCT patient_id, session, phase, lesion, region, reader, family
-    FROM raw.quarantine
-    WHERE stage = 'extract'
-) AS q
+LEFT JOIN stopped AS q
     ON q.patient_id = w.patient_id AND q.session = w.session AND q.phase = w.phase
     AND q.lesion = w.lesion AND q.region = w.region AND q.reader = w.reader
     AND q.family = w.family
@@ -224,21 +280,28 @@ COMMENT ON COLUMN enrolment.state IS 'no image, no tumour mask, not eligible, un
 COMMENT ON COLUMN enrolment.criterion IS 'the criterion that took the patient out; NULL: none did';
 COMMENT ON COLUMN exclusions.is_current IS 'whether it holds';
 COMMENT ON VIEW features IS 'One value: every family, modelling reader, current settings.';
-COMMENT ON COLUMN features.family IS 'CR, DLR, or the name of an imported family';
+COMMENT ON COLUMN features.family IS 'CR, DLR, a variant of the study, or the name of an imported family';
 COMMENT ON COLUMN features.feature IS 'phase, region and name, as in the columns of a model matrix';
 COMMENT ON COLUMN features.value IS 'NaN where the engine returned it; what is not defined has no row';
 COMMENT ON VIEW cr IS 'One VOI under one image type: PyRadiomics values of the modelling reader under the study''s settings.';
 COMMENT ON VIEW cr_all IS 'As cr, with every reader and every setting ever computed.';
+COMMENT ON VIEW cr_variants IS 'As cr, for each variant of family CR that the study names; what it shares with another family comes for it, too.';
+COMMENT ON COLUMN cr_variants.family IS 'name of the variant, in capitals';
 COMMENT ON VIEW dlr IS 'One VOI: embedding of the modelling reader under the study''s settings.';
 COMMENT ON VIEW dlr_all IS 'As dlr, with every reader and every setting ever computed.';
+COMMENT ON VIEW dlr_variants IS 'As dlr, for each variant of family DLR that the study names.';
+COMMENT ON COLUMN dlr_variants.family IS 'name of the variant, in capitals';
 COMMENT ON VIEW imported IS 'One VOI: values that were made elsewhere, of each family the table imported last.';
 COMMENT ON VIEW imported_all IS 'As imported, with every reader and every table ever imported.';
 COMMENT ON VIEW coverage IS 'One VOI and family that the study wants: what is there and what stands in the way.';
 COMMENT ON COLUMN coverage.expected IS 'rows that a complete VOI has';
 COMMENT ON COLUMN coverage.present IS 'rows that are there';
 COMMENT ON COLUMN coverage.state IS 'complete, partial, missing, quarantine, no mask, or no image';
+COMMENT ON COLUMN feature_sets.family IS 'CR or DLR, also for their variants, or the name of an imported family';
 COMMENT ON COLUMN feature_sets.is_current IS 'whether the study names it now';
+COMMENT ON COLUMN feature_statistics.family IS 'CR, DLR, a variant of the study, or the name of an imported family';
 COMMENT ON COLUMN feature_statistics.is_current IS 'whether the study names its feature set now';
+COMMENT ON COLUMN quarantine.family IS 'CR, DLR, or a variant; ''-'' at ingest';
 COMMENT ON COLUMN snapshots.study_digest IS 'SHA-256 of the study file of that time';
 COMMENT ON TABLE feature_dictionary IS 'One feature: what it measures and in which unit.';
 COMMENT ON COLUMN feature_dictionary.name IS 'image type and feature, or number in the embedding';
