@@ -157,15 +157,17 @@ def _without_ray() -> Iterator[None]:
     def session_of_one(*_: Any) -> Iterator[session.Resources]:
         yield session.Resources(1, 0)
 
-    def run_cr(units: Any, settings: Any, _: Any) -> Iterator[Any]:
+    def run_cr(units: Any, *, settings: Any, claims: Any, **_: Any) -> Iterator[Any]:
         yield []
         for unit in units:
-            yield work.compute_cr(unit, settings)
+            for taken in claims.take([unit]):
+                yield work.compute_cr(taken, settings)
 
-    def run_dlr(units: Any, settings: Any, source: Any, _: Any) -> Iterator[Any]:
+    def run_dlr(units: Any, *, settings: Any, source: Any, claims: Any, **_: Any) -> Iterator[Any]:
         worker = work.EmbeddingWorker(source, settings)
         for unit in units:
-            yield worker.compute([unit])
+            for taken in claims.take([unit]):
+                yield worker.compute([taken])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session, "ray_session", session_of_one)

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from mvi_ray.errors import StoreError, UsageError
+from mvi_ray.errors import StoreBusyError, StoreError
+from mvi_ray.ingest.problem import Problem
+from mvi_ray.project.claims import StoreClaims
+from mvi_ray.project.committing import Committer
+from mvi_ray.project.cost import VOI_KEY
 from mvi_ray.project.declarations import declarations, feature_sets, weights_sources
-from mvi_ray.project.planning import Plan, make_plan, settings_digests
+from mvi_ray.project.following import Following
+from mvi_ray.project.planning import chosen_families, make_plan
 from mvi_ray.project.progress import Progress, silent
-from mvi_ray.project.regions import derive_again
-from mvi_ray.store.history import Event
+from mvi_ray.project.regions import derive_again, outdated_regions
+from mvi_ray.store.presence import Presence
 from mvi_ray.store.tables import now
-from mvi_ray.store.upkeep import compact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from mvi_ray.cluster.session import Resources
     from mvi_ray.cluster.unit import Unit, VoiResult
     from mvi_ray.extract.weights import WeightsSource
-    from mvi_ray.ingest.problem import Problem
     from mvi_ray.project.project import Project
-    from mvi_ray.store.declarations import Declarations
-
-# A commit takes half a second; a kill costs at most what was computed since the last one.
-_COMMIT_S = 15.0
-_COMMIT_VOIS = 64
-# Files of one partition; a long run joins them now and then, so that its commits stay quick.
-_PILED_UP = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,8 @@ class Options:
         address: of a running Ray cluster.
         weights: file of weights of family DLR.
         retry_failed: also try what is in quarantine.
+        unit_s: seconds after which a unit is given up; by default 600, or 20 times the predicted
+            cost where that is more.
     """
 
     families: Sequence[str] | None = None
@@ -52,6 +53,7 @@ class Options:
     address: str | None = None
     weights: Path | None = None
     retry_failed: bool = False
+    unit_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class ExtractSummary:
         computed: VOIs committed.
         failed: VOIs put into quarantine in this call.
         quarantined: VOIs that stay there and were not tried.
+        elsewhere: VOIs that another extraction holds, or computed since this one began.
         values: numbers committed.
         trial_weights: whether embeddings come from random weights.
         synthetic: whether the images are made by a program.
@@ -77,6 +80,7 @@ class ExtractSummary:
     computed: int = 0
     failed: int = 0
     quarantined: int = 0
+    elsewhere: int = 0
     values: int = 0
     trial_weights: bool = False
     synthetic: bool = False
@@ -99,6 +103,7 @@ class ExtractSummary:
             "computed": self.computed,
             "failed": self.failed,
             "quarantined": self.quarantined,
+            "elsewhere": self.elsewhere,
             "wanted": self.wanted,
             "complete": self.complete,
             "absent": self.absent,
@@ -114,57 +119,82 @@ class ExtractSummary:
 def extract(project: Project, options: Options, progress: Progress | None = None) -> ExtractSummary:
     """Compute what is missing; what is there already is never computed again.
 
+    Several may run on one store at once: each VOI is computed by one of them.
+
     Raises:
         UsageError: a family is none of the study.
         WeightsError: the weights of family DLR are not there.
-        StoreError: another command writes to the store.
+        StoreError: another command writes to the store, or it cannot be written.
         ClusterError: Ray cannot be started or reached.
     """
     begin = time.perf_counter()
-    families = _families(project, options.families)
+    families = chosen_families(project, options.families)
     if not project.store.root.is_dir():
         raise StoreError("the store is empty; run `mvi ingest` first")
     weights = weights_sources(project, families, options.weights)
     summary = ExtractSummary(synthetic=project.study.synthetic)
     summary.trial_weights = any(one.trial for one in weights.values())
-    with project.store.locked("extract"):
-        summary.problems = tuple(derive_again(project, progress or silent))
-        study = declarations(project, weights)
-        project.store.publish(study)
-        plan = make_plan(project, study, families, retry_failed=options.retry_failed)
-        summary.planned, summary.quarantined = plan.vois, plan.quarantined
-        for failure in plan.solved:
-            project.store.tables["quarantine"].delete(failure)
-        if plan.solved:
-            project.store.publish(study)
-        if plan.units:
-            _write_feature_sets(project, weights)
-            committer = _Committer(project, study, summary)
-            try:
-                _run(project, plan, options, weights, committer, progress or silent)
-            finally:
-                # Also after Ctrl-C: what is computed is kept.
-                committer.close()
+    summary.problems = _made_again(project, progress or silent)
+    run_id = f"extract-{now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+    presence = Presence(project.store.root)
+    with project.store.shared("extract"):
+        work = _Work(project, options, weights, summary)
+        try:
+            with presence.entered(run_id):
+                claims = StoreClaims(project.store, presence, run_id)
+                work.do(claims, run_id, families, progress or silent)
+        finally:
+            if work.committer is not None:
+                # After this run has left: of two that end at once the later one sees that it is the last.
+                work.committer.settle(is_last=not presence.living())
         _count_coverage(project, families, summary)
     summary.duration_s = time.perf_counter() - begin
     return summary
+
+
+def failed(project: Project) -> list[dict[str, Any]]:
+    """Every failure in quarantine with all that is known of it, the traceback included.
+
+    Returns:
+        Rows of the table `quarantine`, in the order of their keys.
+
+    Raises:
+        StoreError: nothing was ingested yet.
+    """
+    if project.store.root.is_dir():
+        project.refresh()
+    with project.reading() as store:
+        rows: list[dict[str, Any]] = store.query("SELECT * FROM quarantine ORDER BY ALL").to_pylist()
+    return rows
+
+
+def _made_again(project: Project, progress: Progress) -> tuple[Problem, ...]:
+    """Regions by the study's definitions; nobody may compute on the old ones meanwhile."""
+    wanted = outdated_regions(project)
+    if not wanted:
+        return ()
+    try:
+        with project.store.locked("extract", patient=True):
+            return tuple(derive_again(project, progress))
+    except StoreBusyError as busy:
+        names = tuple(wanted[0])
+        rows = project.store.tables["quarantine"].read().to_pylist()
+        known = {tuple(row[k] for k in names): row for row in rows if row["stage"] == "ingest"}
+        # Another extraction runs, and found already that these cannot be made.
+        found = [known.get(tuple(one.values())) for one in wanted]
+        if None in found:
+            raise StoreBusyError(f"{len(wanted)} regions have to be made first, and {busy.message}") from None
+        return tuple(
+            Problem("error", row["reason"], row["way_out"], **{k: row[k] for k in names})
+            for row in found
+            if row is not None
+        )
 
 
 def _count_coverage(project: Project, families: tuple[str, ...], summary: ExtractSummary) -> None:
     query = files("mvi_ray.project").joinpath("sql/totals.sql").read_text(encoding="utf-8")
     (row,) = project.store.query(query, {"families": list(families)}).to_pylist()
     summary.wanted, summary.complete, summary.absent = row["wanted"], row["complete"], row["absent"]
-
-
-def _families(project: Project, asked: Sequence[str] | None) -> tuple[str, ...]:
-    known = project.study.families.names
-    if asked is None:
-        return known
-    chosen = tuple(name.upper() for name in asked)
-    for name in chosen:
-        if name not in known:
-            raise UsageError(f"the study has no family {name!r}; it has {', '.join(known)}")
-    return chosen
 
 
 def _write_feature_sets(project: Project, weights: Mapping[str, WeightsSource]) -> None:
@@ -185,159 +215,119 @@ def _write_feature_sets(project: Project, weights: Mapping[str, WeightsSource]) 
     table.write(list(fresh.values()))
 
 
-def _run(
-    project: Project,
-    plan: Plan,
-    options: Options,
-    weights: Mapping[str, WeightsSource],
-    committer: _Committer,
-    progress: Progress,
-) -> None:
-    from mvi_ray.cluster.scheduler import run_cr, run_dlr
-    from mvi_ray.cluster.session import ray_session
+@dataclass(slots=True)
+class _Work:
+    """One extraction from plan to last commit.
 
-    settings = project.study.families
-    with ray_session(options.cpus, options.address) as resources:
-        for family, units in plan.units.items():
-            results: Iterator[list[VoiResult]]
-            if family in settings.cr_like:
-                results = run_cr(units, {family: settings.cr_like[family]}, resources)
-            else:
-                results = run_dlr(units, settings.dlr_like[family], weights[family], resources)
-            with _closing(results):
-                _follow(family, units, results, committer, progress)
+    Args:
+        project: its study and store.
+        options: flags.
+        weights: by family.
+        summary: filled on the way.
+        committer: set when there was something to write and the store could be written.
+    """
+
+    project: Project
+    options: Options
+    weights: Mapping[str, WeightsSource]
+    summary: ExtractSummary
+    committer: Committer | None = None
+
+    def do(self, claims: StoreClaims, run_id: str, families: tuple[str, ...], progress: Progress) -> None:
+        store = self.project.store
+        study = declarations(self.project, self.weights)
+        store.publish(study)
+        plan = make_plan(
+            self.project, study, families, retry_failed=self.options.retry_failed, cores=self._cores
+        )
+        self.summary.planned, self.summary.quarantined = plan.vois, plan.quarantined
+        # Only the very rows that were found solved: another run may have put new ones in their place.
+        solved = [
+            {**one, "run_id": claims.failures[key]["run_id"]}
+            for one in plan.solved
+            if (key := (one["family"], *(one[name] for name in VOI_KEY))) in claims.failures
+        ]
+        if solved:
+            store.tables["quarantine"].delete(*solved)
+            store.publish(study)
+        if not plan.units:
+            claims.settle(families)
+            return
+        _write_feature_sets(self.project, self.weights)
+        committer = Committer(self.project, study, self.summary, run_id, claims.failures)
+        following = Following(plan.units, committer, progress)
+        try:
+            self._compute([unit for several in plan.units.values() for unit in several], claims, following)
+        except StoreError:
+            # What is not stored now is computed again; there may be room for some of it.
+            with suppress(StoreError):
+                committer.commit()
+            raise
+        except BaseException:
+            # Also after Ctrl-C: what is computed is kept.
+            self._end(claims, committer, families)
+            raise
+        self._end(claims, committer, families)
+
+    @property
+    def _cores(self) -> int | None:
+        """Cores of a local Ray; None for a cluster, whose size is not known before it is reached."""
+        if self.options.address or os.environ.get("RAY_ADDRESS"):
+            return None
+        return self.options.cpus or os.cpu_count()
+
+    def _end(self, claims: StoreClaims, committer: Committer, families: tuple[str, ...]) -> None:
+        committer.commit()
+        self.summary.elsewhere = claims.elsewhere
+        claims.settle(families)
+        self.committer = committer
+
+    def _compute(self, units: list[Unit], claims: StoreClaims, following: Following) -> None:
+        chosen = claims.sorted_out(units)
+        for family, result in chosen.given_up:
+            following.add([result], family)
+        if not (chosen.ordinary or chosen.suspects):
+            return
+        from mvi_ray.cluster.session import ray_session
+
+        with ray_session(self.options.cpus, self.options.address) as resources:
+            while chosen.ordinary or chosen.suspects:
+                for families, run in self._engines(claims, resources):
+                    following.begin(families, resources.cpus)
+                    for wave in chosen.of(families).waves(resources.cpus):
+                        with _closing(run(wave)) as results:
+                            for batch in results:
+                                following.add(batch)
+                        if wave[0].alone:
+                            # What may end the program is kept before the next one begins.
+                            following.commit()
+                # What others held when they were killed is left to this run.
+                chosen = claims.sorted_out(claims.freed())
+        following.end()
+
+    def _engines(
+        self, claims: StoreClaims, resources: Resources
+    ) -> Iterator[tuple[Collection[str], Callable[[list[Unit]], Iterator[list[VoiResult]]]]]:
+        """Families that are computed together, and what computes them."""
+        from mvi_ray.cluster.limits import Limits
+        from mvi_ray.cluster.scheduler import run_cr, run_dlr
+
+        families = self.project.study.families
+        common: dict[str, Any] = {
+            "resources": resources,
+            "claims": claims,
+            "limits": Limits(self.options.unit_s),
+        }
+        if engines := families.cr_like:
+            yield engines, partial(run_cr, settings=engines, **common)
+        for family, source in self.weights.items():
+            yield {family}, partial(run_dlr, settings=families.dlr_like[family], source=source, **common)
 
 
 @contextmanager
-def _closing(results: Any) -> Iterator[None]:
+def _closing(results: Any) -> Iterator[Any]:
     """Close a generator on the way out, so that its tasks are cancelled before Ray ends."""
     try:
-        yield
+        yield results
     finally:
         results.close()
-
-
-def _follow(
-    family: str,
-    units: list[Unit],
-    results: Iterator[list[VoiResult]],
-    committer: _Committer,
-    progress: Progress,
-) -> None:
-    total = sum(unit.cost for unit in units)
-    vois = sum(len(unit.vois) for unit in units)
-    task = f"extract {family}"
-    done, count, failed = 0.0, 0, 0
-    note = f"0 of {vois} VOIs"
-    begin = time.monotonic()
-    progress(task, 0.0, total, note)
-    for batch in results:
-        committer.add(family, batch)
-        done += sum(result.voi.cost for result in batch)
-        count += len(batch)
-        failed += sum(result.failure is not None for result in batch)
-        rate = 60 * count / max(time.monotonic() - begin, 1e-9)
-        note = f"{count} of {vois} VOIs, {rate:.1f}/min" + (f", {failed} failed" if failed else "")
-        progress(task, min(done, total), total, note)
-    # Sums of shares need not meet their total to the last bit; the bar must.
-    progress(task, total, total, note)
-
-
-class _Committer:
-    """Gathers results and commits them by count and by time.
-
-    Args:
-        project: where to.
-        study: what is current.
-        summary: counts as rows are committed, so that it never claims more than is stored.
-    """
-
-    def __init__(self, project: Project, study: Declarations, summary: ExtractSummary) -> None:
-        self._project = project
-        self._study = study
-        self._summary = summary
-        self._digests = settings_digests(study)
-        self._run = f"extract-{now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
-        self._event = Event("extract", self._run)
-        self._rows: dict[str, list[dict[str, Any]]] = {"cr": [], "dlr": []}
-        self._solved: list[tuple[str, VoiResult]] = []
-        self._failed: list[dict[str, Any]] = []
-        self._since = time.monotonic()
-        recorded = project.store.tables["quarantine"].read(["stage"]).column(0).to_pylist()
-        self._had_failures = "extract" in recorded
-
-    def add(self, family: str, results: list[VoiResult]) -> None:
-        """Take results; commit when enough have come or enough time has passed."""
-        time_now = now()
-        for result in results:
-            key = dict(result.voi.key)
-            run = {"run_id": self._run, "computed_at": time_now, "duration_s": result.duration_s}
-            if result.failure is None:
-                self._rows["dlr" if family in self._study.dlr_like else "cr"].extend(
-                    {**key, "input_digest": result.voi.input_digest, **row, **run} for row in result.rows
-                )
-                self._solved.append((family, result))
-            else:
-                self._fail(family, result)
-        pending = len(self._solved) + len(self._failed)
-        if pending >= _COMMIT_VOIS or (pending and time.monotonic() - self._since >= _COMMIT_S):
-            self.commit()
-
-    def _fail(self, family: str, result: VoiResult) -> None:
-        failure, key = result.failure, dict(result.voi.key)
-        if failure is None:
-            return
-        self._summary.failures.append((f"{result.voi.name} {family}", failure.reason, failure.way_out))
-        self._failed.append(
-            {
-                **key,
-                "stage": "extract",
-                "family": family,
-                "input_digest": result.voi.input_digest,
-                "settings_digest": self._digests[family, key["phase"]],
-                "reason": failure.reason,
-                "way_out": failure.way_out,
-                "error": failure.error,
-                "traceback": failure.traceback,
-                "attempts": failure.attempts,
-                "duration_s": failure.duration_s,
-                "memory_bytes": failure.memory_bytes,
-                "run_id": self._run,
-                "failed_at": now(),
-            }
-        )
-
-    def commit(self) -> None:
-        """Values first; what failed and what is no longer failed follows."""
-        tables = self._project.store.tables
-        for name, rows in self._rows.items():
-            tables[name].write(rows)
-            self._summary.values += _values(rows)
-            rows.clear()
-        if self._had_failures:
-            for family, result in self._solved:
-                tables["quarantine"].delete({**dict(result.voi.key), "stage": "extract", "family": family})
-        tables["quarantine"].write(self._failed)
-        self._summary.computed += len(self._solved)
-        self._summary.failed += len(self._failed)
-        self._solved.clear()
-        self._failed.clear()
-        for name in ("cr", "dlr", "snapshots"):
-            compact(tables[name], _PILED_UP)
-        self._project.store.publish(self._study, self._event)
-        self._since = time.monotonic()
-
-    def close(self) -> None:
-        """Commit what is left, join small files, renew statistics."""
-        self.commit()
-        self._project.store.settle(self._study, self._event)
-
-
-def _values(rows: list[dict[str, Any]]) -> int:
-    """Numbers in rows of either family."""
-    from mvi_ray.features import CR_FEATURES
-
-    return sum(
-        len(row["embedding"]) if "embedding" in row else sum(row[name] is not None for name in CR_FEATURES)
-        for row in rows
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -130,7 +131,7 @@ def forecast(project: Project, options: Options) -> Forecast:
         cores,
         _wall_seconds(project, plan, cores),
         plan.quarantined,
-        outdated_regions(project),
+        Counter(one["region"] for one in outdated_regions(project)),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -118,11 +117,13 @@ def derive_again(project: Project, progress: Progress) -> list[Problem]:
     return problems
 
 
-def outdated_regions(project: Project) -> dict[str, int]:
-    """Region to the number of masks that `derive_again` would make; nothing is written."""
+def outdated_regions(project: Project) -> list[dict[str, str]]:
+    """Keys of the masks that `derive_again` would make; nothing is written."""
     rows = project.store.tables["quarantine"].read([*_VOI, "region", "stage", "attempts"]).to_pylist()
     cases = _cases(project.store.tables["masks"], project.study.regions, _without_file(rows))
-    return dict(Counter(name for case in cases for name in case.wanted))
+    return [
+        {**{k: case.rows[DRAWN][k] for k in _VOI}, "region": name} for case in cases for name in case.wanted
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,23 @@ QUARANTINE = TableSpec(
     },
     (*_VOI_KEY, "stage", "family"),
 )
+ATTEMPTS = TableSpec(
+    "attempts",
+    "A VOI that an extraction began; the rows go when it ends, those of one that was killed later.",
+    {
+        **_VOI_KEY,
+        "family": (_TEXT, "CR, DLR, or the name of a variant"),
+        "attempt": (_WHOLE, "counts from 1, also over extractions that were killed"),
+        "state": (_TEXT, "begun, or released: given back without being run to an end"),
+        "run_id": (_TEXT, "the extraction that holds the VOI, or held it when it was killed"),
+        "input_digest": (_TEXT, "SHA-256 of image and mask"),
+        "feature_sets": (pa.list_(_TEXT), "feature sets of the rows that were to be computed"),
+        "is_alone": (pa.bool_(), "true: nothing else was computed meanwhile"),
+        "noted_at": (_TIME, "when it was begun or released (UTC)"),
+    },
+    (*_VOI_KEY, "family", "attempt", "state", "run_id"),
+    ("run_id",),
+)
 IMPORTED = TableSpec(
     "imported",
     "One VOI: values of a feature table that was made elsewhere.",
@@ -328,8 +345,9 @@ TABLES: dict[str, TableSpec] = {
         ENROLMENT,
         STUDIES,
         SNAPSHOTS,
+        ATTEMPTS,
     )
 }
 
-RECORDS: tuple[str, ...] = (STUDIES.name, SNAPSHOTS.name)
-"""Tables about the history itself: they stand in no snapshot."""
+RECORDS: tuple[str, ...] = (STUDIES.name, SNAPSHOTS.name, ATTEMPTS.name)
+"""Tables about the work itself, not about the study: they stand in no snapshot."""

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mvi_ray.errors import QueryError, StoreBusyError, StoreError
+from mvi_ray.errors import QueryError, StoreError
 from mvi_ray.store.catalog import publish_catalog
 from mvi_ray.store.history import History
 from mvi_ray.store.interrupt import interruptible
-from mvi_ray.store.schemas import RECORDS, SCHEMA_VERSION, TABLES
+from mvi_ray.store.lock import hold
+from mvi_ray.store.schemas import ATTEMPTS, RECORDS, SCHEMA_VERSION, TABLES
 from mvi_ray.store.statement import check_statement
 from mvi_ray.store.statistics import is_current, refresh_statistics
 from mvi_ray.store.tables import Snapshot, Table, check_schema_version
@@ -118,28 +119,32 @@ class Store:
         return {row["table_name"]: row["version"] for row in rows.to_pylist()}
 
     @contextmanager
-    def locked(self, verb: str) -> Iterator[None]:
-        """Hold the store for one writing command.
+    def locked(self, verb: str, *, patient: bool = False) -> Iterator[None]:
+        """Hold the store alone, for one writing command.
 
         The lock ends with its process, also when that is killed.
 
+        Args:
+            verb: the command, for what another one is told.
+            patient: wait for those who hold it for a moment only.
+
         Raises:
             StoreBusyError: another command holds it.
+            StoreError: the store may not be written.
         """
-        from filelock import FileLock, Timeout
-
-        self.root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.root / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise StoreBusyError(
-                f"another mvi command is writing to this store; wait for it to end before `mvi {verb}`"
-            ) from None
-        try:
+        with hold(self.root / ".lock", verb, patient=patient):
             yield
-        finally:
-            lock.release()
+
+    @contextmanager
+    def shared(self, verb: str) -> Iterator[None]:
+        """Hold the store beside others who share it: extractions, which write rows of their own.
+
+        Raises:
+            StoreBusyError: a command holds it alone.
+            StoreError: the store may not be written.
+        """
+        with hold(self.root / ".lock", verb, shared=True, patient=True):
+            yield
 
     def publish(self, study: Declarations, event: Event | None = None) -> None:
         """Write the catalog anew over what is committed now.
@@ -159,12 +164,16 @@ class Store:
 
     def settle(self, study: Declarations, event: Event) -> None:
         """At the end of a writing command: join small files, renew statistics, publish."""
-        for name, table in self.tables.items():
-            compact(table, _OF_LARGE if name in _LARGE else _OF_SMALL)
-        if not is_current(self):
-            self.publish(study)
-            refresh_statistics(self)
-        self.publish(study, event)
+        from filelock import FileLock
+
+        # Two extractions may end at once; statistics are written in two commits that belong together.
+        with FileLock(self.root / ".settle.lock"):
+            for name in self.tables.keys() - {ATTEMPTS.name}:
+                compact(self.tables[name], _OF_LARGE if name in _LARGE else _OF_SMALL)
+            if not is_current(self):
+                self.publish(study)
+                refresh_statistics(self)
+            self.publish(study, event)
 
     def is_published(self, study_digest: str) -> bool:
         """Whether the catalog shows this study and the newest commits, at this place."""
@@ -182,8 +191,10 @@ class Store:
                 rows = connection.execute("SELECT table_name, version FROM raw.table_versions").fetchall()
         except duckdb.Error:
             return False
-        there = {name: table.log_version for name, table in self.tables.items()}
-        return place == (str(self.root / "tables"), study_digest, SCHEMA_VERSION) and dict(rows) == there
+        # What extractions hold changes every minute, and no view shows it.
+        there = {name: table.log_version for name, table in self.tables.items() if name != ATTEMPTS.name}
+        shown = {name: version for name, version in rows if name != ATTEMPTS.name}
+        return place == (str(self.root / "tables"), study_digest, SCHEMA_VERSION) and shown == there
 
     @contextmanager
     def connect(self, **settings: int | bool | str) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,29 +68,35 @@ def partly(tiny):
     return tiny
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads the process tree from /proc")
-def test_a_killed_extraction_keeps_what_it_committed_and_the_next_one_does_the_rest(partly):
-    """No key twice, no lock left, no process left; exit code 3 for the one that cannot be computed."""
-    script = (
-        "import sys; from mvi_ray.project import extraction; extraction._COMMIT_VOIS = 2; "
-        "sys.argv[0] = 'mvi'; from mvi_ray.cli import main; main()"
-    )
+# Two VOIs make a commit, so that there is a middle to be killed in.
+_SCRIPT = (
+    "import sys; from mvi_ray.project import committing; committing._COMMIT_VOIS = 2; "
+    "sys.argv[0] = 'mvi'; from mvi_ray.cli import main; main()"
+)
+
+
+def _slow_mvi(tiny, *args, **options):
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MVI_", "RAY_"))}
-    command = [sys.executable, "-c", script, "-C", str(partly.folder), "extract", "--cpus", "1"]
-    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
-    log = partly.folder / "store" / "tables" / "cr" / "_delta_log"
-    deadline = time.monotonic() + 60
-    while len(list(log.glob("*.json"))) < 3 and first.poll() is None and time.monotonic() < deadline:
+    command = [sys.executable, "-c", _SCRIPT, "-C", str(tiny.folder), *args, "--cpus", "1"]
+    return subprocess.Popen(command, env=env, text=True, **options)
+
+
+def _wait(condition, process, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    second = _mvi(partly, "extract")
-    _, refused = second.communicate(timeout=60)
-    below = _processes_of(first.pid)
-    running = first.poll() is None
-    first.send_signal(signal.SIGKILL)
-    first.wait(timeout=30)
-    assert running, "it was to be killed in the middle"
-    assert second.returncode == 1
-    assert refused.startswith("error: another mvi command is writing to this store")
+
+
+def _commits(tiny, table="cr"):
+    return len(list((tiny.folder / "store" / "tables" / table / "_delta_log").glob("*.json")))
+
+
+def _kill(process):
+    """SIGKILL in the middle, and the end of what it had started."""
+    below = _processes_of(process.pid)
+    assert process.poll() is None, "it was to be killed in the middle"
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
     assert len(below) > 2
     deadline = time.monotonic() + 30
     while any(map(_works, below)) and time.monotonic() < deadline:
@@ -97,6 +104,18 @@ def test_a_killed_extraction_keeps_what_it_committed_and_the_next_one_does_the_r
     assert not any(map(_works, below))
     for agent in filter(_left, below):
         os.kill(agent, signal.SIGTERM)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the process tree from /proc")
+def test_a_killed_extraction_keeps_what_it_committed_and_the_next_one_does_the_rest(partly):
+    """No key twice, no lock left, no process left; exit code 3 for the one that cannot be computed."""
+    first = _slow_mvi(partly, "extract", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _wait(lambda: _commits(partly) >= 3, first)
+    second = _mvi(partly, "ingest", str(partly.manifest))
+    _, refused = second.communicate(timeout=60)
+    _kill(first)
+    assert second.returncode == 1
+    assert refused.startswith("error: another mvi command is writing to this store (`mvi extract`)")
 
     kept = partly.open().sql("SELECT patient_id, phase, region, run_id FROM cr ORDER BY ALL").to_pylist()
     assert 0 < len(kept) < 23
@@ -108,6 +127,60 @@ def test_a_killed_extraction_keeps_what_it_committed_and_the_next_one_does_the_r
     rows = partly.open().sql("SELECT patient_id, phase, region, run_id FROM cr ORDER BY ALL").to_pylist()
     assert len(rows) == len({tuple(row.values())[:3] for row in rows}) == 23
     assert all(row in rows for row in kept)
+    _nothing_is_left(partly)
+
+
+def _nothing_is_left(tiny):
+    assert tiny.open().store.tables["attempts"].files() == []
+    assert list((tiny.folder / "store" / ".extractions").iterdir()) == []
+
+
+_VALUES = "SELECT COLUMNS(lambda c: c NOT IN ('run_id', 'duration_s', 'computed_at')) FROM cr ORDER BY ALL"
+_FAILED = "SELECT patient_id, phase, region, reason, attempts FROM quarantine ORDER BY ALL"
+
+
+def test_two_extractions_at_once_compute_each_voi_once(partly, tmp_path, record_property):
+    """Together they leave what one leaves, to the last bit; each says what the other did."""
+    alone = type(partly)(shutil.copytree(partly.folder, tmp_path / "alone"))
+    alone.extract()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    both = [_slow_mvi(partly, "extract", "--json", **pipes) for _ in range(2)]
+    answers = [one.communicate(timeout=180) for one in both]
+    assert {one.returncode for one in both} <= {0, 3}, answers
+    found = [json.loads(out) for out, _ in answers]
+    assert sum(one["computed"] for one in found) == 23
+    assert sum(one["failed"] for one in found) == 1
+    for one in found:
+        assert one["computed"] + one["failed"] + one["elsewhere"] == one["planned"]
+    record_property("computed", [one["computed"] for one in found])
+    assert partly.open().sql(_VALUES).equals(alone.open().sql(_VALUES))
+    assert partly.open().sql(_FAILED).equals(alone.open().sql(_FAILED))
+    runs = "SELECT count(DISTINCT run_id) AS runs FROM cr GROUP BY patient_id, phase"
+    assert {row["runs"] for row in partly.open().sql(runs).to_pylist()} == {1}
+    _nothing_is_left(partly)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the process tree from /proc")
+def test_when_one_of_two_is_killed_the_other_does_its_work_too(partly):
+    """What the killed one had committed stays, what it held is taken over."""
+    first = _slow_mvi(partly, "extract", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _wait(lambda: _commits(partly) >= 3, first)
+    # It lives and holds what it has begun, and goes no further.
+    first.send_signal(signal.SIGSTOP)
+    second = _mvi(partly, "extract", "--json", "--cpus", "1")
+    presence = partly.folder / "store" / ".extractions"
+    _wait(lambda: len(list(presence.glob("*.lock"))) == 2, second)
+    assert len(list(presence.glob("*.lock"))) == 2
+    _kill(first)
+    kept = len(partly.open().sql("FROM cr"))
+    out, err = second.communicate(timeout=120)
+    assert second.returncode == 3, err
+    summary = json.loads(out)
+    assert 0 < kept < 23
+    assert (summary["complete"], summary["wanted"], summary["elsewhere"]) == (23, 24, 0)
+    assert len(partly.open().sql("SELECT DISTINCT patient_id, phase, region FROM cr")) == 23
+    assert len(partly.open().sql("FROM cr")) == 23
+    _nothing_is_left(partly)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])

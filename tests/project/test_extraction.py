@@ -237,12 +237,28 @@ def test_other_settings_are_tried_and_success_clears_the_list(failing):
     assert _rows(failing, _FAILED) == []
 
 
-def test_another_mask_is_tried_and_success_clears_the_list(failing):
+def test_another_image_is_tried_and_success_clears_the_list(failing):
     """The digest of image and mask is part of what failed."""
     failing.add("P1", ["AP"])
     summary = failing.extract()
     assert (summary.planned, summary.failed, summary.left_out) == (2, 0, 0)
     assert _rows(failing, _FAILED) == []
+
+
+def test_another_mask_is_tried_and_success_clears_the_list(failing):
+    """Here one without the bright voxel, which falls to the ring: that fails now, the tumour does not."""
+    import SimpleITK as sitk
+
+    path = failing.data / "P1-AP-mask-R1.nii.gz"
+    mask = sitk.ReadImage(path)
+    mask[7, 8, 5] = 0
+    sitk.WriteImage(mask, path)
+    image = _rows(failing, "SELECT image_digest FROM images WHERE phase = 'AP'")
+    failing.open().ingest(failing.manifest)
+    assert _rows(failing, "SELECT image_digest FROM images WHERE phase = 'AP'") == image
+    summary = failing.extract()
+    assert (summary.planned, summary.computed, summary.quarantined) == (2, 1, 0)
+    assert _rows(failing, "SELECT region FROM quarantine") == [("peritumoral",)]
 
 
 def test_going_back_to_settings_that_worked_clears_the_list(cr_only):
@@ -346,6 +362,33 @@ def test_two_commands_at_once_do_not_write_together(tiny):
             tiny.open().ingest(tiny.manifest)
 
 
+def test_regions_are_not_made_under_another_extraction(cr_only):
+    """It computes on those of now; what is to be waited for is said."""
+    cr_only.write_study(image_types="original: ", dlr=False, ring_mm=3)
+    with (
+        cr_only.open().store.shared("extract"),
+        pytest.raises(StoreError, match=r"2 regions have to be made first, .*wait for it to end before"),
+    ):
+        cr_only.extract()
+    assert cr_only.extract().computed == 2
+
+
+def test_a_region_known_to_be_impossible_stops_no_second_extraction(tiny):
+    """The first one has listed it; the second lists it again and computes the rest."""
+    tiny.write_study(image_types="original: ", dlr=False, ring_mm=4)
+    tiny.add("P1", ["AP"])
+    text = (tiny.folder / "study.yaml").read_text()
+    (tiny.folder / "study.yaml").write_text(text.replace("outer_mm: 4", "inner_mm: 40, outer_mm: 45"))
+    first = tiny.extract()
+    with tiny.open().store.shared("extract"):
+        second = tiny.extract()
+    assert len(first.problems) == 1
+    assert [(p.case, p.reason, p.way_out) for p in second.problems] == [
+        (p.case, p.reason, p.way_out) for p in first.problems
+    ]
+    assert (second.planned, second.left_out) == (0, 1)
+
+
 def test_a_moved_project_answers_at_once(extracted):
     """Views hold absolute paths; the next question finds them wrong and publishes anew."""
     moved = extracted.folder.with_name("moved – Ümzug")
@@ -422,19 +465,19 @@ def test_rows_of_a_second_reader_are_computed_and_kept_apart(cr_only):
 
 def test_a_commit_comes_after_many_vois(tiny, monkeypatch):
     """A kill costs at most what was computed since."""
-    from mvi_ray.project import extraction
+    from mvi_ray.project import committing
 
-    monkeypatch.setattr(extraction, "_COMMIT_VOIS", 2)
+    monkeypatch.setattr(committing, "_COMMIT_VOIS", 2)
     tiny.write_study(image_types="original: ", dlr=False)
     tiny.add("P1")
     commits = []
-    commit = extraction._Committer.commit
+    commit = committing.Committer.commit
 
     def counted(self):
         commits.append(len(self._solved))
         commit(self)
 
-    monkeypatch.setattr(extraction._Committer, "commit", counted)
+    monkeypatch.setattr(committing.Committer, "commit", counted)
     tiny.extract()
     assert commits == [2, 2, 0]
 

@@ -1,0 +1,171 @@
+"""The committer: results of one extraction to rows of the store, in batches."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from mvi_ray.errors import StoreError
+from mvi_ray.project.planning import settings_digests
+from mvi_ray.store.history import Event
+from mvi_ray.store.tables import now
+from mvi_ray.store.upkeep import compact
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from mvi_ray.cluster.unit import VoiResult
+    from mvi_ray.project.extraction import ExtractSummary
+    from mvi_ray.project.project import Project
+    from mvi_ray.store.declarations import Declarations
+
+# A commit takes half a second; a kill costs at most what was computed since the last one.
+_COMMIT_S = 15.0
+_COMMIT_VOIS = 64
+# Files of one partition; a long run joins them now and then, so that its commits stay quick.
+_PILED_UP = 64
+
+
+class Committer:
+    """Gathers results and commits them by count and by time.
+
+    Rows go in by key, so a commit whose outcome is not known may be made again.
+
+    Args:
+        project: where to.
+        study: what is current.
+        summary: counts as rows are committed, so that it never claims more than is stored.
+        run_id: of the extraction.
+        in_quarantine: family and VOI of the failures that are recorded; they go when solved.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        study: Declarations,
+        summary: ExtractSummary,
+        run_id: str,
+        in_quarantine: Collection[tuple[str, ...]] = (),
+    ) -> None:
+        self._project = project
+        self._study = study
+        self._summary = summary
+        self._run = run_id
+        self.event = Event("extract", run_id)
+        self._digests = settings_digests(study)
+        self._in_quarantine = set(in_quarantine)
+        self._rows: dict[str, list[dict[str, Any]]] = {"cr": [], "dlr": []}
+        self._solved: list[tuple[str, VoiResult]] = []
+        self._failed: list[dict[str, Any]] = []
+        self._since = time.monotonic()
+
+    def add(self, family: str, results: Collection[VoiResult]) -> None:
+        """Take results; commit when enough have come or enough time has passed.
+
+        Raises:
+            StoreError: the store is gone or cannot be written.
+        """
+        for result in results:
+            if result.failure is None:
+                self._keep(family, result)
+            else:
+                self._fail(family, result)
+        self.commit_if_due()
+
+    def commit_if_due(self) -> None:
+        """Commit when enough results have come or enough time has passed.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        pending = len(self._solved) + len(self._failed)
+        if pending >= _COMMIT_VOIS or (pending and time.monotonic() - self._since >= _COMMIT_S):
+            self.commit()
+
+    def _keep(self, family: str, result: VoiResult) -> None:
+        run = {"run_id": self._run, "computed_at": now(), "duration_s": result.duration_s}
+        origin = {**dict(result.voi.key), "input_digest": result.voi.input_digest}
+        for row in result.rows:
+            self._rows["dlr" if "embedding" in row else "cr"].append({**origin, **row, **run})
+        self._solved.append((family, result))
+
+    def _fail(self, family: str, result: VoiResult) -> None:
+        failure, key = result.failure, dict(result.voi.key)
+        if failure is None:
+            return
+        if failure.error == StoreError.__name__ and not (self._project.store.root / "tables").is_dir():
+            # Else every VOI that is left would be given up for a disk that is not there.
+            raise StoreError("the store is not there any more; mount its disk and extract again")
+        self._summary.failures.append((f"{result.voi.name} {family}", failure.reason, failure.way_out))
+        self._failed.append(
+            {
+                **key,
+                "stage": "extract",
+                "family": family,
+                "input_digest": result.voi.input_digest,
+                "settings_digest": self._digests[family, key["phase"]],
+                "reason": failure.reason,
+                "way_out": failure.way_out,
+                "error": failure.error,
+                "traceback": failure.traceback,
+                "attempts": failure.attempts,
+                "duration_s": failure.duration_s,
+                "memory_bytes": failure.memory_bytes,
+                "run_id": self._run,
+                "failed_at": now(),
+            }
+        )
+
+    def commit(self) -> None:
+        """Values first; what failed and what is no longer failed follows; then the catalog.
+
+        Raises:
+            StoreError: the store cannot be written. What is committed stays, and the rest is kept
+                for another call.
+        """
+        if not (self._solved or self._failed):
+            return
+        tables = self._project.store.tables
+        for name, rows in self._rows.items():
+            tables[name].write(rows)
+            self._summary.values += _values(rows)
+            rows.clear()
+        solved = [
+            {**dict(result.voi.key), "stage": "extract", "family": family}
+            for family, result in self._solved
+            if (family, *(value for _, value in result.voi.key)) in self._in_quarantine
+        ]
+        tables["quarantine"].delete(*solved)
+        tables["quarantine"].write(self._failed)
+        self._summary.computed += len(self._solved)
+        self._summary.failed += len(self._failed)
+        self._solved.clear()
+        self._failed.clear()
+        for name in ("cr", "dlr", "snapshots"):
+            compact(tables[name], _PILED_UP)
+        self._project.store.publish(self._study, self.event)
+        self._since = time.monotonic()
+
+    def settle(self, *, is_last: bool) -> None:
+        """At the end: join small files and renew statistics, unless others go on and will do it.
+
+        Args:
+            is_last: whether no other extraction runs on this store.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        if is_last:
+            self._project.store.settle(self._study, self.event)
+        else:
+            self._project.store.publish(self._study, self.event)
+
+
+def _values(rows: list[dict[str, Any]]) -> int:
+    """Numbers in rows of either family."""
+    from mvi_ray.features import CR_FEATURES
+
+    return sum(
+        len(row["embedding"]) if "embedding" in row else sum(row[name] is not None for name in CR_FEATURES)
+        for row in rows
+    )
