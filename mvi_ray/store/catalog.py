@@ -6,7 +6,7 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import duckdb
 import pyarrow as pa
@@ -42,22 +42,45 @@ def publish_catalog(
     Raises:
         StoreError: it cannot be written.
     """
+    _write_catalog(target, tables, snapshots, study, "VIEW")
+
+
+def export_catalog(
+    target: Path, tables: Mapping[str, Table], snapshots: Mapping[str, Snapshot], study: Declarations
+) -> None:
+    """Write a catalog that holds the rows themselves: one file that any DuckDB opens, anywhere.
+
+    Its views are those of `mvi.duckdb`; they stand on tables of the schema `raw` in place of files.
+    Arguments and errors are those of `publish_catalog`.
+    """
+    _write_catalog(target, tables, snapshots, study, "TABLE")
+
+
+def _write_catalog(
+    target: Path,
+    tables: Mapping[str, Table],
+    snapshots: Mapping[str, Snapshot],
+    study: Declarations,
+    kind: Literal["VIEW", "TABLE"],
+) -> None:
     # A folder of its own: several threads and processes may publish at once.
     with tempfile.TemporaryDirectory(prefix=".publish-", dir=target.parent) as folder:
         aside = Path(folder) / target.name
         try:
-            with duckdb.connect() as connection:
+            # All tables lie in one place.
+            with next(iter(tables.values())).connect() as connection:
                 # ATTACH takes no bound values; the path is quoted by doubling.
                 place = str(aside).replace("'", "''")
                 connection.execute(f"ATTACH '{place}' AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')")
                 connection.execute("USE catalog")
                 # Hundreds of statements: one flush to the disk, not one each.
                 connection.execute("BEGIN")
-                _write_declarations(connection, tables, snapshots, study)
+                where = str(next(iter(tables.values())).folder.parent) if kind == "VIEW" else None
+                _write_declarations(connection, where, snapshots, study)
                 for name, table in tables.items():
                     state = snapshots[name]
                     rows = table.scan(state.files, mixed=state.mixed)
-                    connection.execute(f"CREATE VIEW raw.{name} AS {rows}")
+                    connection.execute(f"CREATE {kind} raw.{name} AS {rows}")
                 template = files("mvi_ray.store").joinpath("sql/views.sql").read_text(encoding="utf-8")
                 columns = ", ".join(CR_FEATURES)
                 connection.execute(Template(template).substitute(cr_features=columns, dlr_values=DLR_VALUES))
@@ -74,7 +97,7 @@ def publish_catalog(
 
 def _write_declarations(
     connection: duckdb.DuckDBPyConnection,
-    tables: Mapping[str, Table],
+    folder: str | None,
     snapshots: Mapping[str, Snapshot],
     study: Declarations,
 ) -> None:
@@ -110,7 +133,6 @@ def _write_declarations(
         connection.register("declared", rows)
         connection.execute(f"CREATE TABLE {place} AS FROM declared")
         connection.unregister("declared")
-    folder = str(next(iter(tables.values())).folder.parent)
     connection.execute(
         "CREATE TABLE catalog_info AS SELECT ?::VARCHAR AS study, ?::VARCHAR AS study_digest, "
         "?::BOOLEAN AS synthetic, ?::VARCHAR AS tables_folder, ?::TIMESTAMPTZ AS published_at, "

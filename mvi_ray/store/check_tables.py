@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.features import CR_FEATURES, DLR_VALUES, INTENSITY_FEATURES, SHAPE_FEATURES
 from mvi_ray.store.clauses import reading
 from mvi_ray.store.finding import Finding
-from mvi_ray.store.tables import is_parquet
+from mvi_ray.store.parquet import is_parquet
+from mvi_ray.store.place import placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ _VALUES = ("cr", "dlr", "imported")
 def check_files(store: Store) -> Iterator[Finding]:
     """Every live file is there and begins and ends as Parquet does."""
     for name, table in store.tables.items():
-        broken = [path for path in map(Path, table.files()) if not is_parquet(path)]
+        broken = [path for path in map(placed, table.files()) if not is_parquet(path)]
         if broken:
             missing = sum(not path.exists() for path in broken)
             yield Finding(
@@ -153,12 +153,10 @@ def check_feature_sets(store: Store) -> Iterator[Finding]:
 
 def _rows(table: Table, sql: str) -> list[dict[str, Any]]:
     """Rows of a query over `rows`, the table as it is; none when it was never written."""
-    import duckdb
-
     files = table.files()
     if not files:
         return []
-    with reading(table.spec.name), duckdb.connect() as connection:
+    with reading(table.spec.name), table.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"CREATE VIEW rows AS {table.scan(files)}")
         found: list[dict[str, Any]] = connection.sql(sql).to_arrow_table().to_pylist()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from mvi_ray.errors import MviError
 from mvi_ray.store.finding import Finding
 from mvi_ray.store.garbage import orphan_volumes
+from mvi_ray.store.place import UnreachableError
 from mvi_ray.store.volumes import StoredVolume
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ def _why(store: Store, row: dict[str, Any]) -> _State:
     """Why a volume could not be loaded, as far as its files tell."""
     for path in filter(None, (row["path"], row.get("organ_path"))):
         try:
-            with (store.root / path).open("rb") as file:
+            with (store.place / path).open("rb") as file:
                 file.read(1)
         except FileNotFoundError:
             return "missing"
-        except OSError:
+        except (OSError, UnreachableError):
             return "unreadable"
     return "changed"
 
@@ -91,7 +92,7 @@ def _broken(store: Store, name: str, broken: list[tuple[_State, dict[str, Any]]]
     whose = f"of {len(patients)} patients ({shown})"
     states = Counter(state for state, _ in broken)
     lost = states["missing"] + states["unreadable"]
-    if states["unreadable"] or 2 * lost > known or not (store.root / name).is_dir():
+    if states["unreadable"] or 2 * lost > known or not (store.place / name).is_dir():
         return Finding(
             "volumes",
             "error",
@@ -113,12 +114,12 @@ def _broken(store: Store, name: str, broken: list[tuple[_State, dict[str, Any]]]
 
 
 def _image(store: Store, row: dict[str, Any]) -> None:
-    StoredVolume.of_row(row).load_image(store.root)
+    StoredVolume.of_row(row).load_image(store.place)
 
 
 def _mask(store: Store, row: dict[str, Any]) -> None:
     stored = StoredVolume.of_row(row, "mask_digest")
-    stored.load_mask(store.root)
+    stored.load_mask(store.place)
     if row["organ_path"] is not None:
         organ = StoredVolume(row["organ_path"], row["organ_digest"], stored.geometry, stored.reorientation)
-        organ.load_mask(store.root)
+        organ.load_mask(store.place)

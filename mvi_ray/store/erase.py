@@ -7,9 +7,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 from mvi_ray.errors import StoreError
+from mvi_ray.store.parquet import writer_properties
 from mvi_ray.store.patient import data_files, patient_tables, volumes_without
+from mvi_ray.store.place import local
 from mvi_ray.store.statistics import is_current, refresh_statistics
-from mvi_ray.store.tables import writer_properties
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +35,9 @@ def erase_from_tables(store: Store, patient: str, publish: Callable[[], None]) -
         publish: writes the catalog anew.
 
     Raises:
-        StoreError: a table is damaged, or the disk refuses it.
+        StoreError: a table is damaged, the disk refuses it, or the store lies in a bucket.
     """
+    local(store.place)
     for table in patient_tables(store).values():
         _delete(table, patient)
     for path in volumes_without(store, patient):
@@ -95,7 +97,7 @@ def end_log(table: Table) -> None:
     table.commit(lambda: table.open().alter.set_table_properties(mark, raise_if_not_exists=False))
     opened = table.open()
     opened.create_checkpoint()
-    log = table.folder / _LOG
+    log = local(table.folder) / _LOG
     version = opened.version()
     kept = {log / f"{version:020}.json", log / f"{version:020}.checkpoint.parquet", log / "_last_checkpoint"}
     if not all(path.is_file() for path in kept) or _last_checkpoint(log) != version:

@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+from mvi_ray.errors import StoreError
+from mvi_ray.store.place import Bucket, files_below, relative
 from mvi_ray.store.upkeep import dead_files, vacuum
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from mvi_ray.store.place import Place
     from mvi_ray.store.store import Store
 
 _DAY_S = 86_400.0
 # What a command that runs now may have begun is younger.
 _LEFTOVER_S = _DAY_S
+# A lock on one machine says nothing about what another one has written and not committed.
+_BUCKET_DAYS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Garbage:
         size: bytes of each kind.
     """
 
-    files: Mapping[str, tuple[Path, ...]]
+    files: Mapping[str, tuple[Place, ...]]
     size: Mapping[str, int]
 
 
@@ -42,7 +47,15 @@ def find_garbage(store: Store, keep_days: float, pinned: Mapping[str, Sequence[i
         runs: folder of the trainings, for those that never ended.
         keep_days: what died or was written later than so many days ago stays.
         pinned: table to versions that must stay readable.
+
+    Raises:
+        StoreError: less than a day of what may be in another machine's hands would go.
     """
+    if isinstance(store.place, Bucket) and keep_days < _BUCKET_DAYS:
+        raise StoreError(
+            f"keep {keep_days:g} days: what another machine writes into the bucket now is younger than "
+            f"{_BUCKET_DAYS:g} days and cannot be told from garbage; keep {_BUCKET_DAYS:g} days or more"
+        )
     hours = ceil(keep_days * 24)
     files = {
         "table files": tuple(
@@ -65,22 +78,22 @@ def remove_garbage(
     for name, table in store.tables.items():
         vacuum(table, ceil(keep_days * 24), pinned.get(name, ()))
     for path in (*found.files["volumes"], *found.files["leftovers"]):
-        if path.is_dir():
+        if not isinstance(path, Bucket) and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
     return found
 
 
-def orphan_volumes(store: Store) -> Iterator[Path]:
+def orphan_volumes(store: Store) -> Iterator[Place]:
     """Volumes that no row of `images` or `masks` names."""
     named = set(store.tables["images"].read(["path"]).column(0).to_pylist())
     masks = store.tables["masks"].read(["path", "organ_path"])
     for column in masks.columns:
         named.update(column.to_pylist())
     for kind in ("images", "masks"):
-        for path in sorted((store.root / kind).rglob("*")):
-            if path.is_file() and path.relative_to(store.root).as_posix() not in named:
+        for path in files_below(store.place / kind):
+            if relative(path, store.place) not in named:
                 yield path
 
 
@@ -92,14 +105,14 @@ def _leftovers(store: Store, runs: Path) -> Iterator[Path]:
     yield from sorted(path for path in runs.glob(".*") if path.is_dir())
 
 
-def _older(paths: Iterable[Path], seconds: float) -> Iterator[Path]:
+def _older(paths: Iterable[Place], seconds: float) -> Iterator[Place]:
     limit = time.time() - seconds
     for path in paths:
         if path.stat().st_mtime <= limit:
             yield path
 
 
-def _size(path: Path) -> int:
-    if path.is_dir():
+def _size(path: Place) -> int:
+    if not isinstance(path, Bucket) and path.is_dir():
         return sum(_size(inner) for inner in path.iterdir())
     return path.stat().st_size

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import StoreError, UsageError
 from mvi_ray.store.declarations import Declarations
+from mvi_ray.store.place import UnreachableError, lacks
 from mvi_ray.store.schemas import RECORDS
 from mvi_ray.store.tables import now
 
@@ -65,14 +66,29 @@ class History:
             for name, one in snapshots.items()
             if one.version is not None and name not in RECORDS
         }
-        last = self._last()
         digest = study.content_digest
-        if last is not None:
-            number, known, before = last
-            if known == versions and before == digest:
+        while True:
+            last = self._last()
+            if last is not None and last[1:] == (versions, digest):
+                return last[0]
+            if not versions:
+                return None
+            self._note(study)
+            number = 1 if last is None else last[0] + 1
+            noted = {
+                "snapshot": number,
+                "created_at": now(),
+                "command": event.command,
+                "run_id": event.run_id,
+                "declarations_digest": digest,
+                "table_versions": sorted(versions.items()),
+            }
+            # Another machine, which no lock here holds up, may have taken the number.
+            if self._snapshots.insert(noted):
                 return number
-        if not versions:
-            return None
+
+    def _note(self, study: Declarations) -> None:
+        digest = study.content_digest
         if digest not in self._studies.read(["declarations_digest"]).column(0).to_pylist():
             self._studies.write(
                 [
@@ -84,20 +100,6 @@ class History:
                     }
                 ]
             )
-        number = 1 if last is None else last[0] + 1
-        self._snapshots.write(
-            [
-                {
-                    "snapshot": number,
-                    "created_at": now(),
-                    "command": event.command,
-                    "run_id": event.run_id,
-                    "declarations_digest": digest,
-                    "table_versions": sorted(versions.items()),
-                }
-            ]
-        )
-        return number
 
     def _last(self) -> tuple[int, dict[str, int], str] | None:
         """The newest one, without making objects of all."""
@@ -137,16 +139,16 @@ class History:
         return True
 
     def _missing(self, name: str, version: int) -> bool:
-        from pathlib import Path
-
         if name not in self._tables:
             return True
-
+        table = self._tables[name]
         try:
-            files = self._tables[name].snapshot(version).files
+            files = table.snapshot(version).files
+        except UnreachableError:
+            raise
         except StoreError:
             return True
-        return not all(Path(file).exists() for file in files)
+        return lacks(table.folder, files)
 
     def find(self, reference: str) -> Moment:
         """The state that a text names.

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from mvi_ray.store.parquet import is_parquet
+from mvi_ray.store.place import files_below, local, relative
 from mvi_ray.store.search.needles import Needles
-from mvi_ray.store.tables import is_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -35,9 +36,14 @@ def patient_tables(store: Store) -> dict[str, Table]:
 
 
 def data_files(table: Table) -> list[Path]:
-    """Everything in a table's folder but its log: live files, dead ones, and those half written."""
-    log = table.folder / "_delta_log"
-    return sorted(p for p in table.folder.rglob("*") if p.is_file() and not p.is_relative_to(log))
+    """Everything in a table's folder but its log: live files, dead ones, and those half written.
+
+    Raises:
+        StoreError: the table lies in a bucket, from which no patient is erased.
+    """
+    folder = local(table.folder)
+    log = folder / "_delta_log"
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_relative_to(log))
 
 
 def count_rows(store: Store, patient: str) -> dict[str, int]:
@@ -70,8 +76,8 @@ def volumes_without(store: Store, patient: str) -> list[Path]:
     return [
         path
         for kind in ("images", "masks")
-        for path in sorted((store.root / kind).rglob("*"))
-        if path.is_file() and path.relative_to(store.root).as_posix() not in named
+        for path in map(local, files_below(store.place / kind))
+        if relative(path, store.place) not in named
     ]
 
 

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mvi_ray.errors import QueryError, StoreError
-from mvi_ray.store.catalog import publish_catalog
+from mvi_ray.store.catalog import export_catalog, publish_catalog
 from mvi_ray.store.history import History
 from mvi_ray.store.interrupt import interruptible
 from mvi_ray.store.lock import hold
+from mvi_ray.store.place import Bucket, let_read
 from mvi_ray.store.schemas import ATTEMPTS, RECORDS, SCHEMA_VERSION, TABLES
 from mvi_ray.store.statement import check_statement
 from mvi_ray.store.statistics import is_current, refresh_statistics
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from mvi_ray.store.declarations import Declarations
     from mvi_ray.store.history import Event, Moment
+    from mvi_ray.store.place import Place
 
 # Delta decodes `%20` and refuses the other signs; DuckDB takes a ? for the end of a path and
 # reads a folder `reader=R9` as a partition with that column.
@@ -45,18 +47,21 @@ _BATCH = 122_880
 
 
 class Store:
-    """A study's data on disk.
+    """A study's data, in a folder or in a bucket.
 
     Args:
-        root: the folder ``store/`` of a project; made on the first write.
+        root: the folder ``store/`` of a project, of a store in a bucket that of its catalog and
+            lock; made on the first write.
         catalog: a catalog to ask instead of the newest one.
+        place: where tables and volumes lie, when that is not `root`.
 
     Raises:
         StoreError: the path has a name in it that Delta or DuckDB would read otherwise.
     """
 
-    def __init__(self, root: Path, catalog: Path | None = None) -> None:
+    def __init__(self, root: Path, catalog: Path | None = None, place: Bucket | None = None) -> None:
         self.root = root.resolve()
+        self.place: Place = self.root if place is None else place
         self.catalog = catalog or self.root / "mvi.duckdb"
         if _MISREAD.search(str(self.root)):
             raise StoreError(
@@ -67,7 +72,7 @@ class Store:
     @cached_property
     def tables(self) -> dict[str, Table]:
         """Every table by name, whether written or not."""
-        return {name: Table(self.root / "tables" / name, spec) for name, spec in TABLES.items()}
+        return {name: Table(self.place / "tables" / name, spec) for name, spec in TABLES.items()}
 
     @cached_property
     def history(self) -> History:
@@ -85,10 +90,34 @@ class Store:
         Raises:
             StoreError: nothing was ever written.
         """
-        if not self.root.is_dir():
+        if not self.exists:
             raise StoreError(_EMPTY)
         publish_catalog(catalog, self.tables, self._snapshots(), study)
-        return Store(self.root, catalog)
+        return self._showing(catalog)
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever written, from this machine or from another."""
+        if isinstance(self.place, Bucket):
+            return any(table.exists for table in self.tables.values())
+        return self.root.is_dir()
+
+    def _showing(self, catalog: Path) -> Store:
+        return Store(self.root, catalog, self.place if isinstance(self.place, Bucket) else None)
+
+    def export(self, file: Path, study: Declarations) -> None:
+        """Write rows and views into one DuckDB file, see `export_catalog`.
+
+        Args:
+            file: where; a file that is there is replaced.
+            study: what is current.
+
+        Raises:
+            StoreError: nothing was ever written, or the file cannot be written.
+        """
+        if not self.exists:
+            raise StoreError(_EMPTY)
+        export_catalog(file, self.tables, self._snapshots(), study)
 
     def as_of(self, catalog: Path, moment: Moment) -> Store:
         """The store as it was.
@@ -108,7 +137,7 @@ class Store:
         # The history itself is always that of today.
         snapshots |= {name: self.tables[name].snapshot() for name in RECORDS}
         publish_catalog(catalog, self.tables, snapshots, moment.study)
-        return Store(self.root, catalog)
+        return self._showing(catalog)
 
     def _snapshots(self) -> dict[str, Snapshot]:
         return {name: table.snapshot() for name, table in self.tables.items()}
@@ -194,7 +223,7 @@ class Store:
         # What extractions hold changes every minute, and no view shows it.
         there = {name: table.log_version for name, table in self.tables.items() if name != ATTEMPTS.name}
         shown = {name: version for name, version in rows if name != ATTEMPTS.name}
-        return place == (str(self.root / "tables"), study_digest, SCHEMA_VERSION) and shown == there
+        return place == (str(self.place / "tables"), study_digest, SCHEMA_VERSION) and shown == there
 
     @contextmanager
     def connect(self, **settings: int | bool | str) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -212,12 +241,13 @@ class Store:
             raise StoreError(_EMPTY)
         with duckdb.connect(self.catalog, read_only=True) as connection:
             _check_catalog(connection)
+            let_read(connection, self.place)
             connection.execute("SET TimeZone = 'UTC'")
             # It would go to standard output, into results.
             connection.execute("SET enable_progress_bar = false")
             for name, value in settings.items():
                 connection.execute(f"SET {name} = '{value}'")
-            connection.execute("SET allowed_directories = [" + _quoted(self.root / "tables") + "]")
+            connection.execute("SET allowed_directories = [" + _quoted(self.place / "tables") + "]")
             # Order matters: these cannot be taken back, by a query least of all.
             for setting in (
                 # Else a table that does not exist is looked up among variables of Python.
@@ -267,5 +297,5 @@ def _check_catalog(connection: duckdb.DuckDBPyConnection) -> None:
     check_schema_version(row[0] if row else None, "the catalog mvi.duckdb")
 
 
-def _quoted(path: Path) -> str:
+def _quoted(path: Place) -> str:
     return "'" + str(path).replace("'", "''") + "'"

@@ -12,13 +12,17 @@ import pyarrow as pa
 
 from mvi_ray.errors import StoreError
 from mvi_ray.store.clauses import condition, reading, sql_type
+from mvi_ray.store.parquet import writer_properties
+from mvi_ray.store.place import Bucket, UnreachableError, let_read, reason
 from mvi_ray.store.schemas import SCHEMA_VERSION, TableSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
-    from deltalake import DeltaTable, WriterProperties
+    import duckdb
+    from deltalake import DeltaTable
+
+    from mvi_ray.store.place import Place
 
 _VERSION_KEY, _MIXED_KEY = "mvi.schemaVersion", "mvi.columnsWereAdded"
 _ATTEMPTS, _LONGEST_WAIT_S = 16, 3.0
@@ -26,8 +30,6 @@ _ATTEMPTS, _LONGEST_WAIT_S = 16, 3.0
 _TURN = "mvi.write"
 # Delta would drop entries of the log after 30 days, and with them what a training pinned.
 _KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
-# Rows that are read together: in a sorted file of `cr` about 200 VOIs.
-_ROW_GROUP = 4096
 # Length at which Delta may have cut a bound in its log.
 _CUT = 32
 
@@ -43,7 +45,7 @@ class Snapshot:
 
     Args:
         version: of the Delta table; None when nothing was ever written.
-        files: absolute paths of its live Parquet files, sorted.
+        files: absolute paths, or URLs, of its live Parquet files, sorted.
         mixed: whether some of them may be older than a column that was added since.
     """
 
@@ -60,18 +62,30 @@ class Table:
     happens is decided on one version, and holds only if nobody else wrote since.
 
     Args:
-        folder: the table's folder.
+        folder: the table's folder, or its place in a bucket.
         spec: its columns and keys.
     """
 
-    def __init__(self, folder: Path, spec: TableSpec) -> None:
+    def __init__(self, folder: Place, spec: TableSpec) -> None:
         self.folder = folder
         self.spec = spec
 
     @property
     def _location(self) -> str:
         """The folder as Delta wants it: a plain path with a space or an umlaut is not found again."""
-        return self.folder.absolute().as_uri()
+        return str(self.folder) if isinstance(self.folder, Bucket) else self.folder.absolute().as_uri()
+
+    @property
+    def _options(self) -> dict[str, str] | None:
+        return self.folder.options() if isinstance(self.folder, Bucket) else None
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A database in memory that can read the files of the table."""
+        import duckdb
+
+        connection = duckdb.connect()
+        let_read(connection, self.folder)
+        return connection
 
     @property
     def exists(self) -> bool:
@@ -81,9 +95,11 @@ class Table:
 
     def _log_entries(self) -> Iterator[int]:
         """Versions by the names in the log: quick, and without loading deltalake."""
-        for path in (self.folder / "_delta_log").glob("*.json"):
-            if path.stem.isdigit():
-                yield int(path.stem)
+        log = self.folder / "_delta_log"
+        for path in log.files(below=False) if isinstance(log, Bucket) else log.glob("*.json"):
+            number, _, kind = path.name.partition(".")
+            if kind == "json" and number.isdigit():
+                yield int(number)
 
     def open(self) -> DeltaTable:
         """The Delta table, created when it does not exist.
@@ -97,10 +113,15 @@ class Table:
         if not self.exists:
             return self._create()
         try:
-            table = DeltaTable(self._location)
+            table = DeltaTable(self._location, storage_options=self._options)
+        except OSError as error:
+            if not isinstance(self.folder, Bucket):
+                raise
+            raise self._refused(error) from None
         except DeltaError as error:
             raise StoreError(
-                f"the log of table {self.spec.name} is damaged ({error}); restore its folder from a backup"
+                f"the log of table {self.spec.name} is damaged ({reason(error)}); "
+                "restore its folder from a backup"
             ) from None
         check_schema_version(table.metadata().configuration.get(_VERSION_KEY), f"table {self.spec.name}")
         return table
@@ -115,8 +136,11 @@ class Table:
         from deltalake.exceptions import DeltaError
 
         try:
-            return DeltaTable(self._location, version=version)
-        except (DeltaError, OSError):
+            return DeltaTable(self._location, version=version, storage_options=self._options)
+        except (DeltaError, OSError) as error:
+            # Whoever is told that it is gone may remove its files.
+            if isinstance(self.folder, Bucket) and version in set(self._log_entries()):
+                raise self._refused(error) from None
             raise StoreError(
                 f"version {version} of table {self.spec.name} is gone; "
                 "`mvi store history` lists what can still be read"
@@ -125,7 +149,8 @@ class Table:
     def _create(self, schema: pa.Schema | None = None) -> DeltaTable:
         from deltalake import DeltaTable
 
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        if not isinstance(self.folder, Bucket):
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
         return DeltaTable.create(
             self._location,
             schema or self.spec.schema,
@@ -141,6 +166,7 @@ class Table:
                 **_KEEP_LOG,
             },
             raise_if_key_not_exists=False,
+            storage_options=self._options,
         )
 
     @property
@@ -168,7 +194,7 @@ class Table:
         return sorted(str(self.folder / path) for path in paths)
 
     def files(self) -> list[str]:
-        """Absolute paths of the live Parquet files, sorted."""
+        """Absolute paths, or URLs, of the live Parquet files, sorted."""
         return list(self.snapshot().files)
 
     def scan(self, files: Sequence[str], *, mixed: bool = True) -> str:
@@ -205,6 +231,13 @@ class Table:
             by_key = {tuple(row[key] for key in self.spec.keys): dict(row) for row in rows}
             self.write_arrow(pa.Table.from_pylist(list(by_key.values()), schema=self.spec.schema))
 
+    def insert(self, row: Mapping[str, Any]) -> bool:
+        """Insert a row unless its key is there, whoever wrote it; whether it was inserted."""
+        data = pa.Table.from_pylist([dict(row)], schema=self.spec.schema)
+        done: list[bool] = []
+        self.commit(lambda: done.append(self._put(data, replace=False)))
+        return done[-1]
+
     def write_arrow(self, data: pa.Table) -> None:
         """Insert rows of an Arrow table, or replace those with the same keys."""
         # Sorted rows let the statistics of row groups find a patient.
@@ -216,7 +249,7 @@ class Table:
                 )
         self.commit(lambda: self._put(data))
 
-    def _put(self, data: pa.Table) -> None:
+    def _put(self, data: pa.Table, *, replace: bool = True) -> bool:
         """Append, or merge when a key is there already: a merge reads the whole table."""
         from deltalake import CommitProperties, Transaction, write_deltalake
 
@@ -230,7 +263,9 @@ class Table:
             write_deltalake(
                 table, data, mode="append", commit_properties=turn, writer_properties=writer_properties()
             )
-            return
+            return True
+        if not replace:
+            return False
         match = " AND ".join(f"t.{key} = s.{key}" for key in self.spec.keys)
         merger = table.merge(
             data,
@@ -241,17 +276,16 @@ class Table:
             writer_properties=writer_properties(),
         )
         merger.when_matched_update_all().when_not_matched_insert_all().execute()
+        return True
 
     def _knows_any(self, table: DeltaTable, data: pa.Table) -> bool:
         """Whether one of the rows' keys is stored."""
-        import duckdb
-
         files = self._may_hold(table, data)
         if not files:
             return False
         keys = ", ".join(self.spec.keys)
         first = self.spec.keys[0]
-        with reading(self.spec.name), duckdb.connect() as connection:
+        with reading(self.spec.name), self.connect() as connection:
             connection.register("fresh", data.select(list(self.spec.keys)))
             # The range of the first key skips row groups before the join.
             low, high = f"(SELECT min({first}) FROM fresh)", f"(SELECT max({first}) FROM fresh)"  # noqa: S608
@@ -319,15 +353,13 @@ class Table:
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The live rows as an Arrow table; a StoreError when a file is missing or damaged."""
-        import duckdb
-
         files = self.files()
         if not files:
             empty = self.spec.schema.empty_table()
             return empty if columns is None else empty.select(list(columns))
         chosen = "*" if columns is None else ", ".join(f'"{c}"' for c in columns)
         # Reading through DuckDB: deltalake's own reader aborted the interpreter at exit.
-        with reading(self.spec.name), duckdb.connect() as connection:
+        with reading(self.spec.name), self.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             return connection.sql(f"SELECT {chosen} FROM ({self.scan(files)})").to_arrow_table()  # noqa: S608
 
@@ -350,41 +382,19 @@ class Table:
                 wait = random.uniform(0.5, 1) * min(0.1 * 2**attempt, _LONGEST_WAIT_S)  # noqa: S311 - spreads writers
                 time.sleep(wait)
             except DeltaError as error:
-                reason = str(error).splitlines()[0]
-                raise StoreError(
-                    f"table {self.spec.name} cannot be written ({reason}); "
-                    "check the disk's free space and permissions"
-                ) from None
+                raise self._refused(error) from None
+            except OSError as error:
+                if not isinstance(self.folder, Bucket):
+                    raise
+                raise self._refused(error) from None
             else:
                 return
 
-
-def writer_properties() -> WriterProperties:
-    """How Parquet files are written: small row groups, so that one patient is read quickly."""
-    from deltalake import WriterProperties
-
-    return WriterProperties(max_row_group_size=_ROW_GROUP)
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether a file is there, and begins and ends as Parquet does.
-
-    Raises:
-        StoreError: the file cannot be opened or read, so nobody knows.
-    """
-    mark = b"PAR1"
-    try:
-        with path.open("rb") as file:
-            first, size = file.read(4), file.seek(0, 2)
-            file.seek(max(size - 4, 4))
-            return first == mark == file.read(4)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise StoreError(
-            f"file {path.name} of the store cannot be read ({error.strerror}); "
-            "check its permissions and the disk, then try again"
-        ) from None
+    def _refused(self, error: Exception) -> StoreError:
+        what = f"table {self.spec.name} cannot be written ({reason(error)}); check"
+        if isinstance(self.folder, Bucket):
+            return UnreachableError(f"{what} the bucket, the variables of AWS and the network")
+        return StoreError(f"{what} the disk's free space and permissions")
 
 
 def check_schema_version(found: str | None, what: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -12,12 +11,16 @@ import pyarrow as pa
 
 from mvi_ray.errors import StoreError
 from mvi_ray.store.clauses import condition, reading
-from mvi_ray.store.tables import Table, is_parquet, writer_properties
+from mvi_ray.store.parquet import is_parquet, writer_properties
+from mvi_ray.store.place import UnreachableError, placed
+from mvi_ray.store.tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from deltalake import DeltaTable
+
+    from mvi_ray.store.place import Place
 
 
 def compact(table: Table, more_than: int = 1) -> None:
@@ -32,13 +35,13 @@ def compact(table: Table, more_than: int = 1) -> None:
     """
     if not table.exists:
         return
-    counts = Counter(str(Path(path).parent) for path in table.files())
+    counts = Counter(path.rpartition("/")[0] for path in table.files())
     if not counts:
         return
     names = table.spec.partition_by
     for partition in table.open().partitions() or [{}]:
-        folder = table.folder.joinpath(*(f"{name}={partition[name]}" for name in names))
-        if counts[str(folder)] > more_than:
+        folder = "/".join([str(table.folder), *(f"{name}={partition[name]}" for name in names)])
+        if counts[folder] > more_than:
             _sort(table, [(name, "=", str(partition[name])) for name in names])
 
 
@@ -53,7 +56,7 @@ def _sort(table: Table, partition: list[tuple[str, str, Any]]) -> None:
     table.commit(order)
 
 
-def dead_files(table: Table, retention_hours: int, keep_versions: Sequence[int] = ()) -> list[Path]:
+def dead_files(table: Table, retention_hours: int, keep_versions: Sequence[int] = ()) -> list[Place]:
     """Files that no version needs which may still be read.
 
     Args:
@@ -64,12 +67,14 @@ def dead_files(table: Table, retention_hours: int, keep_versions: Sequence[int] 
     return _vacuum(table, retention_hours, keep_versions, dry_run=True)
 
 
-def vacuum(table: Table, retention_hours: int, keep_versions: Sequence[int] = ()) -> list[Path]:
+def vacuum(table: Table, retention_hours: int, keep_versions: Sequence[int] = ()) -> list[Place]:
     """Remove `dead_files`."""
     return _vacuum(table, retention_hours, keep_versions, dry_run=False)
 
 
-def _vacuum(table: Table, retention_hours: int, keep_versions: Sequence[int], *, dry_run: bool) -> list[Path]:
+def _vacuum(
+    table: Table, retention_hours: int, keep_versions: Sequence[int], *, dry_run: bool
+) -> list[Place]:
     if not table.exists:
         return []
     kept = [version for version in keep_versions if _is_in_log(table, version)]
@@ -86,6 +91,8 @@ def _vacuum(table: Table, retention_hours: int, keep_versions: Sequence[int], *,
 def _is_in_log(table: Table, version: int) -> bool:
     try:
         table.at(version)
+    except UnreachableError:
+        raise
     except StoreError:
         return False
     return True
@@ -98,7 +105,7 @@ def forget_broken_files(table: Table) -> None:
         StoreError: a file cannot be read; nothing was removed then.
     """
     # All are read before one goes: an error that holds for one file may hold for all.
-    for path in [path for path in map(Path, table.files()) if not is_parquet(path)]:
+    for path in [path for path in map(placed, table.files()) if not is_parquet(path)]:
         path.unlink(missing_ok=True)
     table.commit(lambda: table.open().repair())
 
@@ -137,15 +144,13 @@ def keep_newest(table: Table, keys: Sequence[Mapping[str, Any]]) -> None:
 
 def _newest(table: Table, opened: DeltaTable, where: str) -> pa.Table:
     """One row for each key that the condition covers, with all columns that the table has."""
-    import duckdb
-
     schema = pa.schema(opened.schema().to_arrow())
     own = Table(table.folder, replace(table.spec, columns={f.name: (f.type, "") for f in schema}))
     added = pa.table(opened.get_add_actions()).sort_by([("modification_time", "ascending")])
     files = [str(table.folder / path) for path in added.column("path").to_pylist()]
     keys = ", ".join(table.spec.keys)
     times = "".join(f'"{f.name}" DESC NULLS LAST, ' for f in schema if pa.types.is_timestamp(f.type))
-    with reading(table.spec.name), duckdb.connect() as connection:
+    with reading(table.spec.name), own.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         found = connection.sql(
             f"SELECT * EXCLUDE (mvi_place) FROM (SELECT *, row_number() OVER () AS mvi_place "  # noqa: S608

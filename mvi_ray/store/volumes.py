@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from mvi_ray.errors import MviError, StoreError
+from mvi_ray.store.place import Bucket
 from mvi_ray.volume import Geometry, Mask, Reorientation, Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
+
+    from mvi_ray.store.place import Place
 
 _Grid = TypeVar("_Grid", Volume, Mask)
 
@@ -65,28 +69,29 @@ class StoredVolume:
             "source_origin_mm": list(self.reorientation.source_origin),
         }
 
-    def load_image(self, store: Path) -> Volume:
+    def load_image(self, store: Place) -> Volume:
         """Read the image.
+
+        Args:
+            store: where the store's volumes lie.
 
         Raises:
             StoreError: the file is missing or is not what was stored.
+            UnreachableError: the object store does not answer, so nobody knows.
         """
         return self._checked(Volume(self._read(store), self.geometry, self.reorientation))
 
-    def load_mask(self, store: Path) -> Mask:
-        """Read the mask.
-
-        Raises:
-            StoreError: the file is missing or is not what was stored.
-        """
+    def load_mask(self, store: Place) -> Mask:
+        """Read the mask; arguments and errors are those of `load_image`."""
         return self._checked(Mask(self._read(store), self.geometry, self.reorientation))
 
-    def _read(self, store: Path) -> np.ndarray[Any, Any]:
+    def _read(self, store: Place) -> np.ndarray[Any, Any]:
         import SimpleITK as sitk
 
         try:
-            array: np.ndarray[Any, Any] = sitk.GetArrayFromImage(sitk.ReadImage(str(store / self.path)))
-        except RuntimeError:
+            with _local(store / self.path) as file:
+                array: np.ndarray[Any, Any] = sitk.GetArrayFromImage(sitk.ReadImage(str(file)))
+        except (RuntimeError, FileNotFoundError):
             raise StoreError(
                 f"stored volume {self.digest[:12]} is missing or unreadable; ingest its patient again"
             ) from None
@@ -100,7 +105,19 @@ class StoredVolume:
         return grid
 
 
-def save_volume(store: Path, grid: Volume | Mask) -> StoredVolume:
+@contextmanager
+def _local(place: Place) -> Iterator[Path]:
+    """A file that ITK can open: of a bucket a copy, which goes again."""
+    if not isinstance(place, Bucket):
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="mvi-") as folder:
+        copy = Path(folder, place.name)
+        copy.write_bytes(place.read_bytes())
+        yield copy
+
+
+def save_volume(store: Place, grid: Volume | Mask) -> StoredVolume:
     """Write a canonical volume under its digest, unless it is there already."""
     kind: Literal["images", "masks"] = "images" if isinstance(grid, Volume) else "masks"
     if grid.reorientation is None:
@@ -109,13 +126,14 @@ def save_volume(store: Path, grid: Volume | Mask) -> StoredVolume:
     relative = f"{kind}/{digest[:2]}/{digest}.nii.gz"
     stored = StoredVolume(relative, digest, grid.geometry, grid.reorientation)
     target = store / relative
-    if not (target.exists() and _is_intact(stored, store, kind)):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    # In a bucket it is put again, which costs what a look at it would, and makes it young: a `gc` on
+    # another machine must not take it for an orphan before its row is committed.
+    if isinstance(target, Bucket) or not (target.exists() and _is_intact(stored, store, kind)):
         _write(grid, target)
     return stored
 
 
-def _is_intact(stored: StoredVolume, store: Path, kind: Literal["images", "masks"]) -> bool:
+def _is_intact(stored: StoredVolume, store: Place, kind: Literal["images", "masks"]) -> bool:
     """Whether a file holds what its name says: ingesting again repairs one that was changed."""
     try:
         if kind == "images":
@@ -127,18 +145,26 @@ def _is_intact(stored: StoredVolume, store: Path, kind: Literal["images", "masks
     return True
 
 
-def _write(grid: Volume | Mask, target: Path) -> None:
+def _write(grid: Volume | Mask, target: Place) -> None:
     import SimpleITK as sitk
     from isal import igzip
 
+    aside = None
+    if not isinstance(target, Bucket):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.parent
     # Written aside and renamed: a half-written file never carries a digest's name.
-    with tempfile.TemporaryDirectory(prefix=".write-", dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".write-", dir=aside) as folder:
         plain, packed = Path(folder, "volume.nii"), Path(folder, "volume.nii.gz")
         try:
             # ITK takes ten times as long to compress, and knows no other level for NIfTI.
             sitk.WriteImage(grid.to_sitk(), plain, useCompression=False)
-            packed.write_bytes(igzip.compress(plain.read_bytes(), compresslevel=1))
-            packed.replace(target)
+            content = igzip.compress(plain.read_bytes(), compresslevel=1)
+            if isinstance(target, Bucket):
+                target.write_bytes(content)
+            else:
+                packed.write_bytes(content)
+                packed.replace(target)
         except (RuntimeError, OSError) as error:
             raise StoreError(
                 f"a volume could not be written to the store: {error}; is the disk full?"

@@ -8,6 +8,7 @@ import pytest
 
 from mvi_ray.store.declarations import Declarations
 from mvi_ray.store.store import Store
+from tests.object_store import bucket, object_store  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,8 +18,9 @@ import pytest
 from deltalake import DeltaTable
 
 from mvi_ray.errors import StoreError
+from mvi_ray.store.parquet import is_parquet
 from mvi_ray.store.schemas import CR, PATIENTS, SCHEMA_VERSION, TABLES
-from mvi_ray.store.tables import Table, is_parquet, now
+from mvi_ray.store.tables import Table, now
 from mvi_ray.store.upkeep import compact
 
 _WRITER = """
