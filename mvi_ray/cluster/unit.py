@@ -10,8 +10,8 @@ from mvi_ray.errors import MviError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
+    from mvi_ray.store.place import Place
     from mvi_ray.store.volumes import StoredVolume
 
 
@@ -47,7 +47,7 @@ class Unit:
 
     Args:
         family: its name in the study: CR, DLR, or that of a variant.
-        store: folder of the store.
+        store: where the volumes of the store lie.
         image: where the image lies.
         vois: what to compute.
         attempts: how often it was tried before.
@@ -55,7 +55,7 @@ class Unit:
     """
 
     family: str
-    store: Path
+    store: Place
     image: StoredVolume
     vois: tuple[Voi, ...]
     attempts: int = 0

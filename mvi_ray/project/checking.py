@@ -65,7 +65,7 @@ def check(
         StoreError: nothing was ingested yet, a table is of another schema version, or, with
             `repair`, another command writes to the store.
     """
-    if not project.store.root.is_dir():
+    if not project.store.exists:
         raise StoreError("the store is empty; run `mvi ingest` first")
     if not repair:
         return _check(project, repair=False, volumes=volumes, progress=progress or silent)

@@ -93,7 +93,7 @@ class Committer:
         failure, key = result.failure, dict(result.voi.key)
         if failure is None:
             return
-        if failure.error == StoreError.__name__ and not (self._project.store.root / "tables").is_dir():
+        if failure.error == StoreError.__name__ and not (self._project.store.place / "tables").is_dir():
             # Else every VOI that is left would be given up for a disk that is not there.
             raise StoreError("the store is not there any more; mount its disk and extract again")
         self._summary.failures.append((f"{result.voi.name} {family}", failure.reason, failure.way_out))

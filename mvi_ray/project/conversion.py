@@ -72,7 +72,7 @@ class Conversion:
     def __init__(
         self, store: Store, study: Study, manifest: Manifest, time: datetime, dates_key: bytes | None
     ) -> None:
-        self._root = store.root
+        self._root = store.place
         self._study = study
         self._manifest = manifest
         self._time = time
@@ -208,7 +208,7 @@ class _Stored:
     """What earlier ingests left of each image: what it was made from, and its masks."""
 
     def __init__(self, store: Store, consensus: str | None) -> None:
-        self._root = store.root
+        self._root = store.place
         self._consensus = consensus
         self._images = {_key(row): row for row in store.tables["images"].read().to_pylist()}
         self._masks: dict[ImageKey, list[dict[str, Any]]] = {}

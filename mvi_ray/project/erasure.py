@@ -125,7 +125,7 @@ def erase(
     """
     if not patient.strip():
         raise UsageError("the pseudonym is empty; give it as it stands in the manifest")
-    if not project.store.root.is_dir():
+    if not project.store.exists:
         raise StoreError("the store is empty; run `mvi ingest` first")
     # A study file that cannot be read would stop the work when half of it is done.
     declarations(project)

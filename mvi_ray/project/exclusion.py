@@ -66,7 +66,7 @@ def exclude(project: Project, patient: str | None, reason: str, *, undo: bool) -
             reason is empty, long, or seems to name somebody.
         StoreError: nothing was ingested yet, or another command writes.
     """
-    if not project.store.root.is_dir():
+    if not project.store.exists:
         raise StoreError("the store is empty; run `mvi ingest` first")
     if patient is None:
         if reason or undo:

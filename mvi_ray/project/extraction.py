@@ -129,7 +129,7 @@ def extract(project: Project, options: Options, progress: Progress | None = None
     """
     begin = time.perf_counter()
     families = chosen_families(project, options.families)
-    if not project.store.root.is_dir():
+    if not project.store.exists:
         raise StoreError("the store is empty; run `mvi ingest` first")
     weights = weights_sources(project, families, options.weights)
     summary = ExtractSummary(synthetic=project.study.synthetic)
@@ -161,7 +161,7 @@ def failed(project: Project) -> list[dict[str, Any]]:
     Raises:
         StoreError: nothing was ingested yet.
     """
-    if project.store.root.is_dir():
+    if project.store.exists:
         project.refresh()
     with project.reading() as store:
         rows: list[dict[str, Any]] = store.query("SELECT * FROM quarantine ORDER BY ALL").to_pylist()

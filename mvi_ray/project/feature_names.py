@@ -34,7 +34,7 @@ def renew_statistics(project: Project) -> str | None:
     """
     from mvi_ray.store.statistics import is_current
 
-    if not project.store.root.is_dir() or is_current(project.store):
+    if not project.store.exists or is_current(project.store):
         return None
     if not os.access(project.store.root, os.W_OK):
         return "the store may only be read: statistics are of the state before an interrupted command"

@@ -117,7 +117,7 @@ def forecast(project: Project, options: Options) -> Forecast:
         StoreError: the store is empty.
     """
     families = chosen_families(project, options.families)
-    if not project.store.root.is_dir():
+    if not project.store.exists:
         raise StoreError("the store is empty; run `mvi ingest` first")
     study = declarations(project, weights_sources(project, families, options.weights))
     cores = options.cpus or os.cpu_count() or 1

@@ -93,7 +93,7 @@ def collect_garbage(project: Project, *, keep_days: float = KEEP_DAYS, dry_run: 
     """
     if keep_days < 0:
         raise UsageError(f"--keep-days is {keep_days:g}; it must be 0 or more")
-    if not project.store.root.is_dir():
+    if not project.store.exists:
         raise StoreError("the store is empty; run `mvi ingest` first")
     if dry_run:
         return _collect(project, keep_days, dry_run=True)

@@ -64,7 +64,7 @@ def read_history(project: Project, limit: int | None = None) -> list[HistoryRow]
     Raises:
         StoreError: nothing was ingested yet.
     """
-    if not project.store.root.is_dir():
+    if not project.store.exists:
         raise StoreError("the store is empty; run `mvi ingest` first")
     found: list[tuple[HistoryRow, Mapping[str, int]]] = []
     before: dict[str, int] = {}
@@ -127,7 +127,7 @@ def find_moment(project: Project, reference: str) -> Moment:
         UsageError: it names nothing.
         StoreError: nothing was ingested yet, or the note of the run is damaged.
     """
-    if not project.store.root.is_dir():
+    if not project.store.exists:
         raise StoreError("the store is empty; run `mvi ingest` first")
     for path in _pin_files(project):
         if path.parent.name == reference:

@@ -151,7 +151,7 @@ def make_plan(
         plan.setdefault(family, {}).setdefault(key[:3], []).append(voi)
     units = {
         family: [
-            Unit(family, store.root, StoredVolume.of_row(images[key]), tuple(vois))
+            Unit(family, store.place, StoredVolume.of_row(images[key]), tuple(vois))
             for key, vois in by_image.items()
         ]
         for family in costs.settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from mvi_ray.errors import StoreError, StudyError
 from mvi_ray.project.queries import Queries
+from mvi_ray.store.place import Bucket
 from mvi_ray.store.store import Store
 from mvi_ray.study import FILE_NAME, Study, load_study
 
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from mvi_ray.project.training import TrainSummary
     from mvi_ray.report.flow import Flow
     from mvi_ray.store.declarations import Declarations
+
+
+_NAMES_STORE = re.compile(rb"""^\s*["']?store["']?\s*:""", re.MULTILINE)
 
 
 class Project(Queries):
@@ -91,7 +96,10 @@ class Project(Queries):
     @cached_property
     def store(self) -> Store:
         """The feature store."""
-        return Store(self.folder / "store")
+        # Not asked of the whole study: a query must not wait until it is checked.
+        if _NAMES_STORE.search((self.folder / FILE_NAME).read_bytes()) is None or self.study.store is None:
+            return Store(self.folder / "store")
+        return Store(self.folder / ".mvi", place=Bucket.of(self.study.store))
 
     @property
     def runs(self) -> Path:
@@ -346,12 +354,15 @@ class Project(Queries):
         """Whether the catalog is behind and this user cannot publish it: a catalog aside is read then."""
         root = self.store.root
         return (
-            root.is_dir() and not os.access(root, os.W_OK) and not self.store.is_published(self.study_digest)
+            self.store.exists
+            and root.is_dir()
+            and not os.access(root, os.W_OK)
+            and not self.store.is_published(self.study_digest)
         )
 
     def refresh(self) -> None:
         """Publish the catalog when it is behind: after an edit, a kill, or a move of the project."""
-        if self.store.root.is_dir() and not self.store.is_published(self.study_digest):
+        if self.store.exists and not self.store.is_published(self.study_digest):
             from mvi_ray.project.verdicts import follow_study
 
             self.publish()
@@ -370,7 +381,8 @@ class Project(Queries):
         """Write the catalog anew from what is committed and from the study file."""
         from mvi_ray.project.declarations import declarations
 
-        if os.access(self.store.root, os.W_OK):
+        root = self.store.root
+        if os.access(root if root.is_dir() else root.parent, os.W_OK):
             self.store.publish(declarations(self))
         elif not self.store.catalog.exists():
             raise StoreError(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mvi_ray.project.project import Project
     from mvi_ray.project.quality_cases import Case
     from mvi_ray.report.quality.tile import Tile
+    from mvi_ray.store.place import Place
     from mvi_ray.study import Study
 
 _EMBEDDED = 3_000_000
@@ -83,7 +84,7 @@ def write_quality_page(project: Project, progress: Progress | None = None) -> Qu
     Raises:
         StoreError: nothing was ingested yet, or a table is damaged.
     """
-    if not project.store.root.is_dir():
+    if not project.store.exists:
         raise StoreError("the store is empty; run `mvi ingest` first")
     with quality_locked(project):
         return _written(project, progress or silent)
@@ -99,7 +100,7 @@ def _written(project: Project, progress: Progress) -> QualityPage:
     cases = find_cases(project.study, **rows)
     folder = project.folder / PICTURES
     names = {case.name for case in cases if case.name}
-    done = _drawn(project.store.root, folder, cases, progress)
+    done = _drawn(project.store.place, folder, cases, progress)
     tiles = tuple(_finished(case, done, project.study) for case in cases)
     warnings = tuple(find_warnings(tiles))
     summary = QualitySummary(
@@ -133,7 +134,7 @@ class _Done:
     fresh: bool = False
 
 
-def _drawn(root: Path, folder: Path, cases: Sequence[Case], progress: Progress) -> dict[str, _Done]:
+def _drawn(root: Place, folder: Path, cases: Sequence[Case], progress: Progress) -> dict[str, _Done]:
     """Pictures by name, drawn on all cores unless they are there."""
     todo = {case.name: case for case in cases if case.name}
     done: dict[str, _Done] = {}
@@ -176,7 +177,7 @@ def _kept(folder: Path, name: str) -> Drawn | None:
         return None
 
 
-def _draw(root: Path, folder: Path, name: str, case: Case) -> _Done:
+def _draw(root: Place, folder: Path, name: str, case: Case) -> _Done:
     try:
         volume = _stored(case.image or {}, "image_digest").load_image(root)
         drawn = [_stored(row, "mask_digest").load_mask(root) for row in case.drawn]

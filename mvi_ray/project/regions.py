@@ -16,12 +16,12 @@ from mvi_ray.study import DRAWN, ByHand, with_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from mvi_ray.errors import MviError
     from mvi_ray.project.progress import Progress
     from mvi_ray.project.project import Project
     from mvi_ray.regions.derive import Region
+    from mvi_ray.store.place import Place
     from mvi_ray.store.tables import Table
     from mvi_ray.study import Definition
 
@@ -46,7 +46,7 @@ def input_digest(image: str, mask: str) -> str:
     return hashlib.sha256(f"{image}:{mask}".encode()).hexdigest()
 
 
-def region_row(root: Path, region: Region, image: str) -> dict[str, Any]:
+def region_row(root: Place, region: Region, image: str) -> dict[str, Any]:
     """Save a region's mask and describe it; the caller adds patient, lesion and reader."""
     stored = save_volume(root, region.mask)
     return {
@@ -90,12 +90,12 @@ def derive_again(project: Project, progress: Progress) -> list[Problem]:
         regions: list[Region] = []
         failed: Mapping[str, MviError] = {}
         try:
-            regions, failed = case.derive(project.store.root, images)
+            regions, failed = case.derive(project.store.place, images)
         except StoreError as unreadable:
             failed = dict.fromkeys(case.wanted, unreadable)
         fresh.extend(
             {
-                **region_row(project.store.root, region, row["image_digest"]),
+                **region_row(project.store.place, region, row["image_digest"]),
                 **key,
                 **{name: row[name] for name in _OF_THE_DRAWN},
                 "ingested_at": now(),
@@ -188,7 +188,7 @@ class _Case:
         return self.rows[name]["definition"] if name in self.rows else None
 
     def derive(
-        self, root: Path, images: Mapping[tuple[str, ...], StoredVolume]
+        self, root: Place, images: Mapping[tuple[str, ...], StoredVolume]
     ) -> tuple[list[Region], dict[str, MviError]]:
         """Make what is wanted; of what it is made from, only what is wanted too is returned."""
         row = self.rows[DRAWN]

@@ -79,7 +79,7 @@ def read_status(project: Project) -> Status:
         StoreError: nothing was ingested yet.
     """
     # The study file may have changed since the last command: coverage is of what it says now.
-    if project.store.root.is_dir():
+    if project.store.exists:
         project.refresh()
     with project.reading() as store:
         return _read(project, store)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mvi_ray.store.clauses import reading
-from mvi_ray.store.tables import now, writer_properties
+from mvi_ray.store.parquet import writer_properties
+from mvi_ray.store.tables import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

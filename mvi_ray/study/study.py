@@ -31,6 +31,10 @@ class Study(Settings):
     synthetic: bool = Field(
         default=False, description="true: the images are made by a program; every result says so"
     )
+    store: str | None = Field(
+        default=None,
+        description="s3://bucket/prefix of the store; without it the folder store/ of the project",
+    )
     phases: tuple[Name, ...] = Field(min_length=1, description="one image of a patient each")
     masks: dict[Name, CarriedMask] = Field(
         default_factory=dict, description="phases that take the mask drawn on another phase"
