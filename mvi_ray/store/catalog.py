@@ -53,6 +53,8 @@ def export_catalog(
     Its views are those of `mvi.duckdb`; they stand on tables of the schema `raw` in place of files.
     Arguments and errors are those of `publish_catalog`.
     """
+    if not target.parent.is_dir():
+        raise StoreError(f"there is no directory {target.parent}; make it first")
     _write_catalog(target, tables, snapshots, study, "TABLE")
 
 

@@ -16,8 +16,9 @@ from mvi_ray.store.place import Bucket, let_read
 from mvi_ray.store.schemas import ATTEMPTS, RECORDS, SCHEMA_VERSION, TABLES
 from mvi_ray.store.statement import check_statement
 from mvi_ray.store.statistics import is_current, refresh_statistics
-from mvi_ray.store.tables import Snapshot, Table, check_schema_version
+from mvi_ray.store.tables import Snapshot, Table
 from mvi_ray.store.upkeep import compact
+from mvi_ray.store.version import check_schema_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -15,6 +15,7 @@ from mvi_ray.store.clauses import condition, reading, sql_type
 from mvi_ray.store.parquet import writer_properties
 from mvi_ray.store.place import Bucket, UnreachableError, let_read, reason
 from mvi_ray.store.schemas import SCHEMA_VERSION, TableSpec
+from mvi_ray.store.version import check_schema_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -395,16 +396,3 @@ class Table:
         if isinstance(self.folder, Bucket):
             return UnreachableError(f"{what} the bucket, the variables of AWS and the network")
         return StoreError(f"{what} the disk's free space and permissions")
-
-
-def check_schema_version(found: str | None, what: str) -> None:
-    """Refuse what another version of the program wrote.
-
-    Raises:
-        StoreError: the version is not the one that this program writes.
-    """
-    if found != SCHEMA_VERSION:
-        raise StoreError(
-            f"{what} has schema version {found}, this program reads and writes {SCHEMA_VERSION}; "
-            "use the version of mvi that wrote it"
-        )

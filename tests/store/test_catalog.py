@@ -8,7 +8,10 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import duckdb
 import pytest
+
+from mvi_ray.errors import StoreError
 
 _PLAIN_DUCKDB = """
 import json, sys
@@ -275,3 +278,22 @@ def test_many_threads_may_publish_at_once(filled, study):
         list(pool.map(lambda _: filled.publish(study), range(16)))
     assert _cr(filled, study) == [("R1", "original", 7.5)]
     assert sorted(path.name for path in filled.root.glob(".publish*")) == [".publish.lock"]
+
+
+def test_an_export_answers_without_the_store(filled, study, tmp_path):
+    """Its views are those of the catalog, and the rows are in the file."""
+    filled.publish(study)
+    wanted = filled.query("SELECT * FROM features ORDER BY ALL")
+    file = tmp_path / "out" / "liver.duckdb"
+    with pytest.raises(StoreError, match=r"there is no directory .*; make it first"):
+        filled.export(file, study)
+    file.parent.mkdir()
+    filled.export(file, study)
+    filled.root.rename(tmp_path / "elsewhere")
+    with duckdb.connect(file, read_only=True, config={"enable_external_access": False}) as connection:
+        assert connection.sql("SELECT * FROM features ORDER BY ALL").to_arrow_table().equals(wanted)
+        shown = connection.sql(
+            "SELECT count(*) FROM duckdb_views() WHERE sql LIKE '%read_parquet%'"
+        ).fetchall()
+        assert shown == [(0,)]
+    assert [path.name for path in file.parent.iterdir()] == ["liver.duckdb"]

@@ -362,3 +362,13 @@ def test_a_file_that_cannot_be_opened_is_not_judged(cr, rows):
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert is_parquet(path)
+
+
+def test_a_row_is_inserted_only_where_its_key_is_new(patients):
+    """Whoever comes second learns of it, and replaces nothing."""
+    first = {"patient_id": "P1", "centre": "A", "ingested_at": now()}
+    assert patients.insert(first)
+    version = patients.log_version
+    assert not patients.insert({**first, "centre": "B"})
+    assert patients.log_version == version
+    assert patients.read(["centre"]).column(0).to_pylist() == ["A"]
