@@ -217,15 +217,13 @@ class StoreClaims:
         }
 
     def _stored_since(self, name: str, vois: Mapping[Key, Any]) -> list[tuple[str, ...]]:
-        import duckdb
-
         table = self._store.tables[name]
         files = sorted(set(table.files()) - self._seen[name])
         if not files:
             return []
         names = (*VOI_KEY, "input_digest")
         wanted = pa.table(list(map(pa.array, zip(*vois, strict=True))), names=names)
-        with reading(name), duckdb.connect() as connection:
+        with reading(name), table.connect() as connection:
             connection.register("wanted", wanted)
             return connection.execute(
                 f"SELECT {', '.join(names)}, feature_set_id FROM ({table.scan(files)}) "  # noqa: S608

@@ -169,11 +169,9 @@ class Attempts:
         self.has_company |= bool(self.living)
 
     def _read(self, paths: Iterable[str]) -> list[tuple[str, Attempt]]:
-        import duckdb
-
         scan = self._table.scan([str(self._table.folder / path) for path in sorted(paths)])
         columns = ", ".join(self._table.spec.columns)
-        with reading(self._table.spec.name), duckdb.connect() as connection:
+        with reading(self._table.spec.name), self._table.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             rows = connection.sql(f"SELECT {columns} FROM ({scan})").fetchall()  # noqa: S608
         return [
