@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mvi_ray import __version__
-from mvi_ray.cli import console, enrolment, exchange, ingest, quality, quality_page, store
+from mvi_ray.cli import console, enrolment, exchange, extract, ingest, quality, quality_page, status, store
 from mvi_ray.cli.progress import progress
 from mvi_ray.cli.state import AsOf, Json, State, exit_with, project
 from mvi_ray.cli.streams import error
@@ -64,42 +64,8 @@ app.command()(ingest.ingest)
 app.command()(ingest.key)
 
 
-@app.command()
-def extract(
-    family: Annotated[
-        list[str] | None, typer.Option("--family", help="Only this family (CR, DLR); repeat for more.")
-    ] = None,
-    cpus: Annotated[
-        int | None,
-        typer.Option(min=1, envvar="MVI_CPUS", help="Cores of this machine; all by default."),
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Address of a running Ray cluster; RAY_ADDRESS by default.")
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="File with the network's weights (DLR); MVI_WEIGHTS by default.")
-    ] = None,
-    retry_failed: Annotated[bool, typer.Option(help="Also try again what is in quarantine.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Compute every feature that is missing. Stop it at any time: the next call goes on."""
-    with progress(as_json=as_json) as show:
-        summary = project().extract(
-            families=family,
-            cpus=cpus,
-            address=address,
-            weights=weights,
-            retry_failed=retry_failed,
-            progress=show,
-        )
-    console.extracted(summary, as_json=as_json)
-    exit_with(summary.left_out)
-
-
-@app.command()
-def status(as_json: Json = False) -> None:
-    """Show what is there, what is missing and what failed."""
-    console.status(project().status(), as_json=as_json)
+app.command()(extract.extract)
+app.command()(status.status)
 
 
 @app.command()

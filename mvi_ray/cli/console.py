@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mvi_ray.cli.progress import duration
 from mvi_ray.cli.streams import err, out
 from mvi_ray.errors import UsageError
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from mvi_ray.project.extraction import ExtractSummary
     from mvi_ray.project.ingestion import IngestSummary
     from mvi_ray.project.project import Project
-    from mvi_ray.project.status import Status
     from mvi_ray.project.training import TrainSummary
 
 _SYNTHETIC = "SYNTHETIC cohort: its images are made by a program. Nothing here says anything about patients."
@@ -130,72 +128,6 @@ def ingested(summary: IngestSummary, *, as_json: bool) -> None:
     if summary.left_out:
         out().print(f"{summary.left_out} left out: correct them and run the same command again.", style="red")
     marks(synthetic=summary.synthetic, trial=False)
-
-
-def extracted(summary: ExtractSummary, *, as_json: bool) -> None:
-    """After `mvi extract`."""
-    if as_json:
-        print_json(summary.to_json())
-        return
-    from rich.text import Text
-
-    problems(summary.problems)
-    for voi, reason, way_out in summary.failures:
-        out().print(Text(f"{voi}: {reason}; {way_out}", "red"))
-    if summary.planned == 0:
-        out().print(f"Nothing to compute: {summary.complete} of {summary.wanted} VOIs are complete.")
-    else:
-        out().print(
-            f"Computed {summary.computed} of {summary.planned} missing VOIs, {summary.values:,} values, "
-            f"in {duration(summary.duration_s)}."
-        )
-    if summary.quarantined:
-        out().print(
-            f"{summary.quarantined} VOIs are in quarantine and were not tried again; "
-            "see `mvi status`, or use --retry-failed.",
-            style="red",
-        )
-    if summary.absent:
-        out().print(f"{summary.absent} VOIs have no image or no mask; see `mvi status`.", style="yellow")
-    marks(synthetic=summary.synthetic, trial=summary.trial_weights)
-
-
-def status(found: Status, *, as_json: bool) -> None:
-    """After `mvi status`."""
-    if as_json:
-        print_json(found.to_json())
-        return
-    from rich.table import Table
-    from rich.text import Text
-
-    outcome = "" if found.with_outcome is None else f", {found.with_outcome} with an outcome"
-    out().print(Text(f"{found.study}: {found.patients} patients{outcome}, {found.images} images"))
-    if found.not_enrolled:
-        out().print(
-            f"Not enrolled: {found.not_enrolled} of the patients screened, {found.excluded} of them by hand; "
-            "see `mvi enrolment`."
-        )
-    table = Table(title="VOIs of the modelling reader", title_justify="left")
-    columns = ("phase", "region", "family", "vois", "complete", "partial", "missing", "quarantine", "absent")
-    # Columns without a single case only take the width from the names.
-    rest = [n for n in columns[5:] if any(row[n] for row in found.coverage)]
-    for name in (*columns[:5], *rest):
-        table.add_column(name, justify="left" if name in columns[:3] else "right", overflow="fold")
-    for row in found.coverage:
-        table.add_row(*(str(row[name]) for name in (*columns[:5], *rest)))
-    out().print(table)
-    if found.quarantine:
-        failed = Table(title="Quarantine", title_justify="left")
-        for name in ("stage", "case", "what was found", "way out"):
-            failed.add_column(name, overflow="fold")
-        for row in found.quarantine:
-            parts = [
-                row[k] for k in ("patient_id", "session", "phase", "lesion", "region", "reader", "family")
-            ]
-            case = " ".join(p for p in parts if p not in ("-", "baseline", None))
-            failed.add_row(row["stage"], *map(Text, (case, row["reason"] or "", row["way_out"] or "")))
-        out().print(failed)
-    marks(synthetic=found.synthetic, trial=found.trial_weights)
 
 
 def _format(output: Output | None, to: Path | None) -> Output:
@@ -341,6 +273,8 @@ def step(summary: IngestSummary | ExtractSummary | TrainSummary) -> None:
     if isinstance(summary, IngestSummary):
         ingested(summary, as_json=False)
     elif isinstance(summary, ExtractSummary):
+        from mvi_ray.cli.extract import extracted
+
         extracted(summary, as_json=False)
     else:
         trained(summary, as_json=False)

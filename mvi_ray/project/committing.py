@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from mvi_ray.project.project import Project
     from mvi_ray.store.declarations import Declarations
 
-# A commit takes half a second; a kill costs at most what was computed since the last one.
-_COMMIT_S = 15.0
+# A kill costs what was computed since the last commit, so one comes as often as its own time allows:
+# at most a twentieth of the driver's.
+_SOONEST_S, _LATEST_S, _TIMES_ITS_OWN = 2.0, 15.0, 20.0
 _COMMIT_VOIS = 64
 # Files of one partition; a long run joins them now and then, so that its commits stay quick.
 _PILED_UP = 64
@@ -58,6 +59,7 @@ class Committer:
         self._solved: list[tuple[str, VoiResult]] = []
         self._failed: list[dict[str, Any]] = []
         self._since = time.monotonic()
+        self._took = 0.0
 
     def add(self, family: str, results: Collection[VoiResult]) -> None:
         """Take results; commit when enough have come or enough time has passed.
@@ -79,7 +81,8 @@ class Committer:
             StoreError: the store cannot be written.
         """
         pending = len(self._solved) + len(self._failed)
-        if pending >= _COMMIT_VOIS or (pending and time.monotonic() - self._since >= _COMMIT_S):
+        wait = min(max(_SOONEST_S, _TIMES_ITS_OWN * self._took), _LATEST_S)
+        if pending >= _COMMIT_VOIS or (pending and time.monotonic() - self._since >= wait):
             self.commit()
 
     def _keep(self, family: str, result: VoiResult) -> None:
@@ -125,6 +128,7 @@ class Committer:
         """
         if not (self._solved or self._failed):
             return
+        begin = time.monotonic()
         tables = self._project.store.tables
         for name, rows in self._rows.items():
             tables[name].write(rows)
@@ -145,6 +149,7 @@ class Committer:
             compact(tables[name], _PILED_UP)
         self._project.store.publish(self._study, self.event)
         self._since = time.monotonic()
+        self._took = self._since - begin
 
     def settle(self, *, is_last: bool) -> None:
         """At the end: join small files and renew statistics, unless others go on and will do it.

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
 from mvi_ray.errors import StoreError, StudyError
+from mvi_ray.project.extractions import Extractions
 from mvi_ray.project.queries import Queries
 from mvi_ray.store.place import Bucket
 from mvi_ray.store.store import Store
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from mvi_ray.project.erasure import EraseSummary
     from mvi_ray.project.exclusion import Exclusion
     from mvi_ray.project.exporting import Choice, ExportSummary
-    from mvi_ray.project.extraction import ExtractSummary
     from mvi_ray.project.feature_report import FeatureReport, Sort
     from mvi_ray.project.garbage import GcSummary
     from mvi_ray.project.history import HistoryRow
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _NAMES_STORE = re.compile(rb"""^\s*["']?store["']?\s*:""", re.MULTILINE)
 
 
-class Project(Queries):
+class Project(Extractions, Queries):
     """A project directory: `study.yaml`, `store/` and `runs/`.
 
     Args:
@@ -135,22 +135,6 @@ class Project(Queries):
         from mvi_ray.project.proposing import propose
 
         return propose(self, source, _path(manifest), identify, progress, force=force)
-
-    def extract(
-        self,
-        *,
-        families: Sequence[str] | None = None,
-        cpus: int | None = None,
-        address: str | None = None,
-        weights: str | Path | None = None,
-        retry_failed: bool = False,
-        progress: Progress | None = None,
-    ) -> ExtractSummary:
-        """Compute every feature that the study wants and the store does not have."""
-        from mvi_ray.project.extraction import Options, extract
-
-        options = Options(families, cpus, address, _path(weights), retry_failed)
-        return extract(self, options, progress)
 
     def train(self, *, jobs: int = 1, progress: Progress | None = None) -> TrainSummary:
         """Fit and judge the study's models; write a run directory."""
