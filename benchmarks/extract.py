@@ -83,8 +83,7 @@ def units_of(project: Project) -> list[Unit]:
 
     study = declarations(project)
     project.store.publish(study)
-    units = make_plan(project, study, ["CR"], retry_failed=False).units["CR"]
-    return sorted(units, key=lambda unit: -unit.cost)
+    return make_plan(project, study, ["CR"], retry_failed=False, cores=CORES).units["CR"]
 
 
 def _plain_worker(folder: str, todo: Any, ready: Any, done: Any) -> None:
@@ -92,7 +91,7 @@ def _plain_worker(folder: str, todo: Any, ready: Any, done: Any) -> None:
     from mvi_ray.extract.cr import _engine
     from mvi_ray.project import Project
 
-    settings = Project(folder).study.families.cr
+    settings = Project(folder).study.families.cr_like
     _engine()
     ready.wait()
     while True:

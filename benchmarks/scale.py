@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mvi_ray.project import Project
 
 STUDY = """\
@@ -93,12 +95,11 @@ def make_store(folder: Path, units: int) -> Project:
     return project
 
 
-def stand_in(unit: Any, settings: Any) -> list[Any]:  # noqa: ARG001 - as `compute_cr`
+def stand_in(unit: Any, settings: Any) -> Iterator[Any]:  # noqa: ARG001 - as `each_cr`
     """Random values at once, as many as the extractor would return."""
     from mvi_ray.cluster.unit import VoiResult
     from mvi_ray.features import CR_FEATURES, features_of
 
-    results = []
     for voi in unit.vois:
         rng = np.random.default_rng(int(voi.cost * 1000))
         rows = []
@@ -109,8 +110,7 @@ def stand_in(unit: Any, settings: Any) -> list[Any]:  # noqa: ARG001 - as `compu
                 f: value if f in defined else None for f, value in zip(CR_FEATURES, numbers, strict=True)
             }
             rows.append({"image_type": name, "feature_set_id": identifier, **values})
-        results.append(VoiResult(voi, tuple(rows), duration_s=voi.cost))
-    return results
+        yield VoiResult(voi, tuple(rows), duration_s=voi.cost, family=unit.family)
 
 
 def through_everything(project: Project, cores: int) -> float:
@@ -118,7 +118,7 @@ def through_everything(project: Project, cores: int) -> float:
     from mvi_ray.cluster import scheduler
     from mvi_ray.project import committing
 
-    scheduler.compute_cr = stand_in
+    scheduler.each_cr = stand_in
     spent: list[tuple[float, int]] = []
     commit = committing.Committer.commit
 
@@ -184,7 +184,10 @@ def main() -> None:
     project = make_store(asked.folder / "scale", asked.units)
     driver_s = through_everything(project, asked.cores)
     with asked.costs.open(encoding="utf-8", newline="") as file:
-        recorded = np.array([float(row["seconds"]) for row in csv.DictReader(file)])
+        seconds: dict[str, float] = {}
+        for row in csv.DictReader(file):
+            seconds[row["unit"]] = seconds.get(row["unit"], 0.0) + float(row["seconds"])
+    recorded = np.array(list(seconds.values()))
     drawn = np.random.default_rng(0).choice(recorded, asked.units)
     print(
         f"\n{asked.units} units drawn from {recorded.size} recorded: "

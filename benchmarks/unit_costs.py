@@ -30,7 +30,7 @@ def measured(folder: str, unit: Unit) -> tuple[float, int]:
     from mvi_ray.extract.cr import _engine
     from mvi_ray.project import Project
 
-    settings = Project(folder).study.families.cr
+    settings = Project(folder).study.families.cr_like
     _engine()
     begin = time.process_time()
     (result,) = compute_cr(unit, settings)
@@ -58,7 +58,7 @@ def main() -> None:
     spawn = multiprocessing.get_context("spawn")
     print("unit,phase,region,voxels,seconds,memory_bytes", flush=True)
     for number in order:
-        for one in units[number].split():
+        for one in (units[number].of([voi]) for voi in units[number].vois):
             if time.monotonic() > end:
                 return
             with spawn.Pool(1, maxtasksperchild=1) as pool:

@@ -94,4 +94,4 @@ class ModelError(MviError):
 
 
 class ClusterError(MviError):
-    """Ray could not be started or reached."""
+    """Ray could not be started or reached, or was lost."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mvi_ray.cluster.resident import forget_peak, give_back, peak_bytes, resident_bytes
 from mvi_ray.cluster.unit import Failure, Unit, Voi, VoiResult
+from mvi_ray.store.place import UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -101,7 +102,7 @@ def _pin() -> None:
 @cache
 def _pin_blas() -> None:
     """Once is enough; libraries that are loaded later read the variables of the session."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
 
@@ -115,10 +116,22 @@ def _each(unit: Unit, compute: Callable[[Volume, Voi], tuple[dict[str, Any], ...
             volume = volume or unit.image.load_image(unit.store)
             rows = compute(volume, voi)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is recorded with its traceback
-            yield _failed(unit.family, voi, error, unit.attempts + 1, begin)
+            yield _failed(unit.family, voi, _cause(unit, error), unit.attempts + 1, begin)
         else:
             seconds = time.perf_counter() - begin
             yield VoiResult(voi, rows, duration_s=seconds, memory_bytes=peak_bytes(), family=unit.family)
+
+
+def _cause(unit: Unit, error: Exception) -> Exception:
+    """The error, unless the whole store is out of sight: that is no fault of the VOI."""
+    try:
+        if unit.store.is_dir():
+            return error
+    except UnreachableError as unreachable:
+        return unreachable
+    return UnreachableError(
+        "a worker does not see the store; every machine of the cluster must have it at the same place"
+    )
 
 
 def _failed(family: str, voi: Voi, error: Exception, attempts: int, begin: float) -> VoiResult:

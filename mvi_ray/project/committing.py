@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from mvi_ray.errors import StoreError
 from mvi_ray.project.planning import settings_digests
 from mvi_ray.store.history import Event
+from mvi_ray.store.place import UnreachableError
 from mvi_ray.store.tables import now
 from mvi_ray.store.upkeep import compact
 
@@ -96,9 +96,9 @@ class Committer:
         failure, key = result.failure, dict(result.voi.key)
         if failure is None:
             return
-        if failure.error == StoreError.__name__ and not (self._project.store.place / "tables").is_dir():
+        if failure.error == UnreachableError.__name__:
             # Else every VOI that is left would be given up for a disk that is not there.
-            raise StoreError("the store is not there any more; mount its disk and extract again")
+            raise UnreachableError(f"{failure.reason}; {failure.way_out}")
         self._summary.failures.append((f"{result.voi.name} {family}", failure.reason, failure.way_out))
         self._failed.append(
             {
