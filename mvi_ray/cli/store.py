@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import groupby
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -113,6 +114,20 @@ def erase(
         summary = opened.erase(patient, keep_bundles=keep_bundles, progress=show)
     _erased(summary, as_json=as_json)
     exit_with(not summary.is_absent)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="File to write, ending in .duckdb.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write all tables and views into one DuckDB file, to be asked without the store."""
+    written = project().export_store(file, force=force)
+    if as_json:
+        console.print_json({"file": str(written), "bytes": written.stat().st_size})
+    else:
+        out().print(f"Wrote {written}.", soft_wrap=True)
 
 
 def _erased(summary: EraseSummary, *, as_json: bool) -> None:

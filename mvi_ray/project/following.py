@@ -108,7 +108,7 @@ class Following:
             cores: that share the work.
         """
         self._queue = _Queue([unit for family in families for unit in self._units.get(family, ())], cores)
-        for family in self._bars.keys() & set(families):
+        for family in [name for name in self._bars if name in families]:
             self._bars[family].begin = time.monotonic()
             self._show(family)
 

@@ -321,6 +321,12 @@ class Project(Extractions, Queries):
         days = KEEP_DAYS if keep_days is None else keep_days
         return collect_garbage(self, keep_days=days, dry_run=dry_run)
 
+    def export_store(self, file: str | Path, *, force: bool = False) -> Path:
+        """Write every table and view into one DuckDB file, which needs nothing else to be read."""
+        from mvi_ray.project.store_file import write_store_file
+
+        return write_store_file(self, Path(file), force=force)
+
     def erase(
         self,
         patient: str,
