@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _WAIT_S = 1.0
 _BATCHES_OF_ONE_ACTOR = 2
 _UNBEGUN_IN_A_ROW = 5
+# Loading torch and the network takes some seconds.
+_UNBORN_S = 20.0
 
 
 @dataclass(eq=False, slots=True)
@@ -38,6 +40,8 @@ class _Actor:
     handle: Any
     flying: list[_Batch] = field(default_factory=list)
     killed: bool = False
+    born: bool = False
+    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(eq=False, slots=True)
@@ -103,6 +107,7 @@ class Actors:
             self._feed()
             results = [result for stream in self._wait() for result in self._advance(stream)]
             self._end_late_ones()
+            self._take_back_from_unborn()
             for result in results:
                 self._supply.ended(result.family, result.voi)
             if results or time.monotonic() - told >= _WAIT_S:
@@ -196,6 +201,7 @@ class Actors:
             return self._lost(stream, error)
         if isinstance(item, Begun):
             batch.begun, batch.pid = time.monotonic(), item.pid
+            batch.actor.born = True
             self._unbegun = 0
             return []
         batch.jobs = []
@@ -265,6 +271,29 @@ class Actors:
             if batch.jobs and batch.begun is not None and now >= self._due(batch) and not batch.actor.killed:
                 batch.actor.killed = True
                 ray.kill(batch.actor.handle)
+
+    def _take_back_from_unborn(self) -> None:
+        """Batches of an actor for which the cluster has no place go to one that has nothing to do.
+
+        Its place may have been on a machine that was lost since the cores were counted.
+        """
+        now = time.monotonic()
+        unborn = [one for one in self._actors if not one.born and now - one.since >= _UNBORN_S]
+        if not unborn:
+            return
+        if not any(one.born for one in self._actors):
+            if self._own and now - unborn[0].since >= self._limits.start_s:
+                raise lost(ClusterError(f"no worker started within {self._limits.start_s:.0f} s"))
+            return
+        if not any(one.born and not one.flying for one in self._actors):
+            return
+        for actor in unborn:
+            for stream in [one for one, batch in self._streams.items() if batch.actor is actor]:
+                for job in self._remove(stream).jobs:
+                    (self._last if job.unit.alone else self._jobs).append(job)
+            self._actors.remove(actor)
+            ray.kill(actor.handle)
+        self._count = max(1, len(self._actors))
 
 
 def _seconds(batch: _Batch) -> float | None:

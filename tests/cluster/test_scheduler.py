@@ -176,6 +176,30 @@ def test_a_node_that_is_lost_costs_nothing(make_unit, compute, ray_cluster):
 
 
 @pytest.mark.slow
+def test_an_extraction_outlives_a_node_in_its_middle(
+    _extracted_once,  # noqa: PT019 - its rows are compared
+    unextracted,
+    ray_cluster,
+):
+    """From plan to catalog: complete, nothing in quarantine, equal to the undisturbed store.
+
+    Cores are counted at the start: a network may be waiting for a place on the node that is gone.
+    """
+    nodes = [ray_cluster.add_node(num_cpus=2, object_store_memory=128 * 1024 * 1024)]
+
+    def lose(task, done, *_, **__):
+        if nodes and task == "extract CR" and done:
+            ray_cluster.remove_node(nodes.pop(), allow_graceful=False)
+
+    summary = unextracted.open().extract(address=ray_cluster.address, progress=lose)
+    assert nodes == []
+    assert (summary.planned, summary.computed, summary.left_out) == (16, 16, 0)
+    for table in ("cr", "dlr"):
+        query = f"{_VALUES} FROM {table} ORDER BY patient_id, phase, region, feature_set_id"
+        assert unextracted.open().sql(query).equals(_extracted_once.open().sql(query))
+
+
+@pytest.mark.slow
 def test_units_that_run_alone_run_when_nothing_else_does(make_unit, compute, ray_address, tmp_path):
     """One after the other, at the end."""
     units = [make_unit("alone9", alone=True, cost=9), make_unit("alone", 2, alone=True)]
