@@ -77,6 +77,10 @@ class StoreError(MviError):
     """The store is missing, damaged, of another version, or in use."""
 
 
+class UnreachableError(StoreError):
+    """The place of the store is out of reach or refuses; what it holds is not known."""
+
+
 class StoreBusyError(StoreError):
     """Another command writes to the store."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mvi_ray.cluster.resident import forget_peak, give_back, peak_bytes, resident_bytes
 from mvi_ray.cluster.unit import Failure, Unit, Voi, VoiResult
-from mvi_ray.store.place import UnreachableError
+from mvi_ray.errors import UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from mvi_ray.errors import UnreachableError
 from mvi_ray.project.planning import settings_digests
 from mvi_ray.store.history import Event
-from mvi_ray.store.place import UnreachableError
 from mvi_ray.store.tables import now
 from mvi_ray.store.upkeep import compact
 

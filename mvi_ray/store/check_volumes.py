@@ -7,10 +7,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from mvi_ray.errors import MviError
+from mvi_ray.errors import MviError, UnreachableError
 from mvi_ray.store.finding import Finding
 from mvi_ray.store.garbage import orphan_volumes
-from mvi_ray.store.place import UnreachableError
 from mvi_ray.store.volumes import StoredVolume
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
-from mvi_ray.errors import StoreError, UsageError
+from mvi_ray.errors import StoreError, UnreachableError, UsageError
 from mvi_ray.store.declarations import Declarations
-from mvi_ray.store.place import UnreachableError, lacks
+from mvi_ray.store.place import lacks
 from mvi_ray.store.schemas import RECORDS
 from mvi_ray.store.tables import now
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
-from mvi_ray.errors import StoreError
+from mvi_ray.errors import StoreError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -22,10 +22,6 @@ _URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.+/|\.+$)[A-Za-z0
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _CONNECT_S, _ANSWER_S, _TRIES = 5.0, 60.0, 3
-
-
-class UnreachableError(StoreError):
-    """The object store is out of reach or refuses; what it holds is not known."""
 
 
 class Stat(NamedTuple):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from mvi_ray.errors import StoreError
+from mvi_ray.errors import StoreError, UnreachableError
 from mvi_ray.store.clauses import condition, reading, sql_type
 from mvi_ray.store.parquet import writer_properties
-from mvi_ray.store.place import Bucket, UnreachableError, let_read, reason
+from mvi_ray.store.place import Bucket, let_read, reason
 from mvi_ray.store.schemas import SCHEMA_VERSION, TableSpec
 from mvi_ray.store.version import check_schema_version
 

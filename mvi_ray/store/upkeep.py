@@ -9,10 +9,10 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from mvi_ray.errors import StoreError
+from mvi_ray.errors import StoreError, UnreachableError
 from mvi_ray.store.clauses import condition, reading
 from mvi_ray.store.parquet import is_parquet, writer_properties
-from mvi_ray.store.place import UnreachableError, placed
+from mvi_ray.store.place import placed
 from mvi_ray.store.tables import Table
 
 if TYPE_CHECKING:

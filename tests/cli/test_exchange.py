@@ -95,14 +95,14 @@ def test_parts_are_named_by_options_that_repeat(mvi, extracted, tmp_path):
 
 
 def test_errors_are_one_line(mvi, tiny, table, tmp_path):
-    """2 for wrong usage, 1 for a table or a store that cannot be used."""
+    """2 for wrong usage, 1 for a store that cannot be used."""
     project = ["-C", tiny.folder]
     (tmp_path / "there.csv").write_text("mine", encoding="utf-8")
     for args, code, text in (
         (["import", "table.csv", "--family", "CR"], 2, "CR is the study's own"),
         (["import", *table, "--layout", "excel"], 2, "there is no layout 'excel'"),
         (["import", *table, "--set", "phase"], 2, "'phase' sets nothing; write PART=VALUE"),
-        (["import", "absent.csv", "--family", "MINE"], 1, "absent.csv"),
+        (["import", "absent.csv", "--family", "MINE"], 2, "absent.csv"),
         (["export", "there.csv"], 2, "is there already"),
         (["export", "new.csv"], 1, "the store is empty; run `mvi ingest` first"),
         (

@@ -41,8 +41,8 @@ def _drain(window):
     return names
 
 
-@pytest.mark.parametrize(("cost", "first"), [(1.0, 4 + 120), (60.0, 4 + 2), (0.001, 256), (1e6, 5)])
-def test_a_chunk_fills_the_cluster_twice_and_a_minute_behind_it(cost, first, make_unit):
+@pytest.mark.parametrize(("cost", "first"), [(1.0, 4 + 20), (4.0, 4 + 5), (0.001, 256), (1e6, 5)])
+def test_a_chunk_fills_the_cluster_twice_and_some_seconds_behind_it(cost, first, make_unit):
     """A claim is a commit: neither one for each unit, nor one for all."""
     claims = _Recording()
     supply = Supply([make_unit(f"P{n}-", cost=cost) for n in range(1000)], claims, cpus=2)

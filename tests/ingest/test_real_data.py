@@ -86,7 +86,9 @@ def test_liver_without_a_label_is_not_guessed(real_data: Path) -> None:
     )
     assert case.problems[0].reason.startswith("organ mask holds ")
     assert case.problems[0].way_out == "give one of them"
-    assert case.masks == ()
+    # The tumour stays, and no region that is cut to the organ is made without it.
+    (drawn,) = case.masks
+    assert [region.name for region in drawn.regions] == ["intratumoral"]
 
 
 @pytest.mark.parametrize("name", ["brain1", "brain2"])

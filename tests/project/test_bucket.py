@@ -29,6 +29,8 @@ def test_images_go_into_the_bucket_and_come_out_as_values(away, bucket):  # noqa
         "mvi.duckdb",
         ".lock",
         ".publish.lock",
+        ".settle.lock",
+        ".extractions",
     }
     assert {one.url.removeprefix(f"{bucket}/").partition("/")[0] for one in bucket.files()} == {
         "images",

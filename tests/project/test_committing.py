@@ -7,14 +7,13 @@ from contextlib import contextmanager
 import pytest
 
 from mvi_ray.cluster.unit import Failure, VoiResult
-from mvi_ray.errors import ClusterError, StoreError
+from mvi_ray.errors import ClusterError, StoreError, UnreachableError
 from mvi_ray.extract.cr import cr_feature_sets
 from mvi_ray.features import features_of
 from mvi_ray.project.committing import Committer
 from mvi_ray.project.declarations import declarations
 from mvi_ray.project.extraction import ExtractSummary, failed
 from mvi_ray.project.planning import make_plan
-from mvi_ray.store.place import UnreachableError
 
 
 @pytest.fixture

@@ -75,6 +75,7 @@ class Cohort(WrittenProject):
             tables["quarantine"].open().create_checkpoint()
             # Taken back, so that the patient is in the run.
             tables["exclusions"].write([_exclusion(name)])
+            tables["attempts"].write([_attempt(key)])
         tables["enrolment"].write(
             [
                 {"patient_id": name, "criterion": None, "is_unknown": False, "unknown": ["adult"]}
@@ -161,6 +162,13 @@ def _volumes(rng: np.random.Generator) -> tuple[Volume, Mask, Mask]:
 
 def _exclusion(patient: str) -> dict[str, object]:
     return {"patient_id": patient, "excluded_at": now(), "reason": "motion artefacts", "undone_at": now()}
+
+
+def _attempt(key: dict[str, str]) -> dict[str, Any]:
+    """What a run that was killed leaves."""
+    voi = {**key, "region": "intratumoral", "reader": "R1", "family": "CR"}
+    made = {"attempt": 1, "state": "begun", "run_id": "killed", "input_digest": "0" * 64}
+    return {**voi, **made, "feature_sets": ["f" * 16], "is_alone": False, "noted_at": now()}
 
 
 def _failure(name: str, key: dict[str, str]) -> dict[str, Any]:

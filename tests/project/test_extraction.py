@@ -327,7 +327,7 @@ def test_what_was_computed_before_a_stop_is_kept(tiny):
     tiny.add("P1")
     seen = []
 
-    def stop(task, done, total, note=""):
+    def stop(task, done, total, note="", **_):
         seen.append((task, done, total, note))
         if done:
             raise KeyboardInterrupt
@@ -345,7 +345,7 @@ def test_progress_runs_to_the_end(cr_only):
     """In predicted work, never backwards."""
     cr_only.add("P2")
     steps = []
-    cr_only.extract(progress=lambda task, done, total, note="": steps.append((task, done, total, note)))
+    cr_only.extract(progress=lambda task, done, total, note="", **_: steps.append((task, done, total, note)))
     done = [step[1] for step in steps]
     assert done == sorted(done)
     assert steps[-1][1] == steps[-1][2]

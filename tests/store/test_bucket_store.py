@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mvi_ray.errors import QueryError, StoreError
+from mvi_ray.errors import QueryError, StoreError, UnreachableError
 from mvi_ray.store.check_tables import check_files
 from mvi_ray.store.check_volumes import check_volumes
 from mvi_ray.store.erase import erase_from_tables
 from mvi_ray.store.garbage import find_garbage, orphan_volumes, remove_garbage
 from mvi_ray.store.history import Event
 from mvi_ray.store.patient import is_known
-from mvi_ray.store.place import UnreachableError, files_below, relative
+from mvi_ray.store.place import files_below, relative
 from mvi_ray.store.schemas import CR
 from mvi_ray.store.store import Store
 from mvi_ray.store.tables import Table

@@ -7,9 +7,9 @@ import pickle
 import duckdb
 import pytest
 
-from mvi_ray.errors import StoreError
+from mvi_ray.errors import StoreError, UnreachableError
 from mvi_ray.store.parquet import is_parquet
-from mvi_ray.store.place import Bucket, UnreachableError, files_below, lacks, let_read, reason, relative
+from mvi_ray.store.place import Bucket, files_below, lacks, let_read, reason, relative
 from tests.object_store import KEY, SECRET
 
 

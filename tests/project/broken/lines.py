@@ -79,7 +79,7 @@ def _(place: Place) -> Cells:
     return {"part": "0"}
 
 
-@kind("series-no-key", "series:", "pattern")
+@kind("series-no-key", "series is not 12 digits", "as `mvi ingest --dicom` writes them")
 def _(place: Place) -> Cells:
     return {"series": "1.2.840.113619.2.5"}
 
