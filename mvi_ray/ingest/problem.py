@@ -22,6 +22,7 @@ class Problem:
         patient_id, session, phase, lesion, region, reader: as far as the case is known.
         of_file: whether a region, or the organ, lacks its file: a change of the study does not mend
             that, only another ingest does.
+        is_passing: whether the machine is to blame, and nothing is known about the case.
     """
 
     severity: Literal["error", "warning"]
@@ -36,6 +37,7 @@ class Problem:
     reader: str | None = None
     table: Literal["manifest", "clinical", "features"] = "manifest"
     of_file: bool = False
+    is_passing: bool = False
 
     @classmethod
     def of(cls, error: MviError, **case: Any) -> Self:
@@ -68,5 +70,5 @@ class Problem:
     def to_json(self) -> dict[str, Any]:
         """Plain values for `--json`."""
         content = asdict(self)
-        del content["of_file"]
+        del content["of_file"], content["is_passing"]
         return {"case": self.case, **content}

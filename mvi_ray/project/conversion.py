@@ -188,7 +188,16 @@ def _unforeseen(error: Exception, key: ImageKey, line: int) -> Problem:
         reason = f"image and masks could not be read: an unexpected {type(error).__name__}"
         way_out = "export the files anew; if they open in other programs, report this"
     patient, session, phase = key
-    return Problem("error", reason, way_out, line=line, patient_id=patient, session=session, phase=phase)
+    return Problem(
+        "error",
+        reason,
+        way_out,
+        line=line,
+        patient_id=patient,
+        session=session,
+        phase=phase,
+        is_passing=isinstance(error, MemoryError | OSError),
+    )
 
 
 def _facts(scanner: Scanner) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mvi_ray.errors import StoreError, UsageError
 from mvi_ray.project.declarations import declarations
 from mvi_ray.project.history import pins
 from mvi_ray.store.erase import end_log
-from mvi_ray.store.garbage import find_garbage, remove_garbage
+from mvi_ray.store.garbage import check_days, find_garbage, remove_garbage
 from mvi_ray.store.schemas import ATTEMPTS
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def collect_garbage(project: Project, *, keep_days: float = KEEP_DAYS, dry_run: 
         raise UsageError(f"--keep-days is {keep_days:g}; it must be 0 or more")
     if not project.store.exists:
         raise StoreError("the store is empty; run `mvi ingest` first")
+    check_days(project.store, keep_days)
     if dry_run:
         return _collect(project, keep_days, dry_run=True)
     with project.store.locked("store gc"):

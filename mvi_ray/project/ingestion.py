@@ -225,10 +225,10 @@ class _Gone:
         there = {_voi(row) for row in made.masks}
         drawn = {(voi[3], voi[5]) for voi in there}
         # What could not be made is told by its problem, and leaves by it.
-        told = {p.region for p in made.problems if p.severity == "error"}
+        told = {(p.lesion, p.region, p.reader) for p in made.problems if p.severity == "error"}
         for patient, *place in self._before.get(made.key, set()) - there:
             lesion, region, reader = place[2:]
-            if (lesion, reader) in drawn and region not in told:
+            if (lesion, reader) in drawn and (lesion, region, reader) not in told:
                 self._patients.setdefault(tuple(place), []).append(patient)
                 self.count += 1
 
@@ -328,7 +328,7 @@ def _drop_replaced(project: Project, problems: tuple[Problem, ...]) -> None:
     tables = project.store.tables
     for problem in problems:
         # Without its organ a mask is stored all the same, and takes the place of the old one.
-        if problem.severity != "error" or (problem.of_file and problem.region is None):
+        if problem.severity != "error" or problem.is_passing or (problem.of_file and problem.region is None):
             continue
         names = ["patient_id", "session", "phase"]
         if problem.lesion is not None:

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from mvi_ray.store.declarations import Declarations
 
 
-_NAMES_STORE = re.compile(rb"""^\s*["']?store["']?\s*:""", re.MULTILINE)
+# A study without the word need not be parsed for the place of its store.
+_NAMES_STORE = re.compile(rb"\bstore\b")
 
 
 class Project(Extractions, Queries):

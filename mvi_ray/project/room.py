@@ -65,7 +65,13 @@ def _of_machine() -> int:
 def _of_container() -> int:
     try:
         limit = int((_CGROUP / "memory.max").read_text(encoding="ascii"))
-        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
+        used = int((_CGROUP / "memory.current").read_text(encoding="ascii")) - _file_cache()
     except (OSError, ValueError):  # "max": there is no limit
         return 1 << 62
     return max(limit - used, 0)
+
+
+def _file_cache() -> int:
+    """Bytes that the container counts as used and gives back when they are needed."""
+    counts = dict(line.split() for line in (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines())
+    return int(counts.get("inactive_file", 0)) + int(counts.get("active_file", 0))

@@ -34,5 +34,7 @@ def write_store_file(project: Project, file: Path, *, force: bool = False) -> Pa
         raise UsageError(f"{file} lies in the store, which holds its own files only; name another directory")
     if file.exists() and not force:
         raise UsageError(f"{file} is there already; name another file, or add --force")
+    # The study file may have changed since the last command.
+    project.refresh()
     project.store.export(file, declarations(project))
     return file

@@ -15,6 +15,7 @@ from mvi_ray.errors import StoreError
 from mvi_ray.features import CR_FEATURES, DLR_VALUES
 from mvi_ray.store.comments import comment_on_everything
 from mvi_ray.store.dictionary import feature_dictionary
+from mvi_ray.store.place import reason
 from mvi_ray.store.schemas import SCHEMA_VERSION
 from mvi_ray.store.tables import now
 
@@ -65,36 +66,47 @@ def _write_catalog(
     study: Declarations,
     kind: Literal["VIEW", "TABLE"],
 ) -> None:
-    # A folder of its own: several threads and processes may publish at once.
-    with tempfile.TemporaryDirectory(prefix=".publish-", dir=target.parent) as folder:
-        aside = Path(folder) / target.name
-        try:
-            # All tables lie in one place.
-            with next(iter(tables.values())).connect() as connection:
-                # ATTACH takes no bound values; the path is quoted by doubling.
-                place = str(aside).replace("'", "''")
-                connection.execute(f"ATTACH '{place}' AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')")
-                connection.execute("USE catalog")
-                # Hundreds of statements: one flush to the disk, not one each.
-                connection.execute("BEGIN")
-                where = str(next(iter(tables.values())).folder.parent) if kind == "VIEW" else None
-                _write_declarations(connection, where, snapshots, study)
-                for name, table in tables.items():
-                    state = snapshots[name]
-                    rows = table.scan(state.files, mixed=state.mixed)
-                    connection.execute(f"CREATE {kind} raw.{name} AS {rows}")
-                template = files("mvi_ray.store").joinpath("sql/views.sql").read_text(encoding="utf-8")
-                columns = ", ".join(CR_FEATURES)
-                connection.execute(Template(template).substitute(cr_features=columns, dlr_values=DLR_VALUES))
-                comment_on_everything(connection)
-                connection.execute("COMMIT")
-                connection.execute("USE memory")
-                connection.execute("DETACH catalog")
+    try:
+        # A folder of its own: several threads and processes may publish at once.
+        with tempfile.TemporaryDirectory(prefix=".publish-", dir=target.parent) as folder:
+            aside = Path(folder) / target.name
+            _fill(aside, tables, snapshots, study, kind)
             aside.replace(target)
-        except (duckdb.Error, OSError) as error:
-            raise StoreError(
-                f"the catalog could not be published ({error}); check the disk's free space and permissions"
-            ) from None
+    except (duckdb.Error, OSError) as error:
+        raise StoreError(
+            f"the catalog could not be published ({reason(error)}); "
+            "check the disk's free space and permissions"
+        ) from None
+
+
+def _fill(
+    file: Path,
+    tables: Mapping[str, Table],
+    snapshots: Mapping[str, Snapshot],
+    study: Declarations,
+    kind: Literal["VIEW", "TABLE"],
+) -> None:
+    # All tables lie in one place.
+    with next(iter(tables.values())).connect() as connection:
+        # ATTACH takes no bound values; the path is quoted by doubling.
+        place = str(file).replace("'", "''")
+        connection.execute(f"ATTACH '{place}' AS catalog (STORAGE_VERSION '{_STORAGE_VERSION}')")
+        connection.execute("USE catalog")
+        # Hundreds of statements: one flush to the disk, not one each.
+        connection.execute("BEGIN")
+        where = str(next(iter(tables.values())).folder.parent) if kind == "VIEW" else None
+        _write_declarations(connection, where, snapshots, study)
+        for name, table in tables.items():
+            state = snapshots[name]
+            rows = table.scan(state.files, mixed=state.mixed)
+            connection.execute(f"CREATE {kind} raw.{name} AS {rows}")
+        template = files("mvi_ray.store").joinpath("sql/views.sql").read_text(encoding="utf-8")
+        columns = ", ".join(CR_FEATURES)
+        connection.execute(Template(template).substitute(cr_features=columns, dlr_values=DLR_VALUES))
+        comment_on_everything(connection)
+        connection.execute("COMMIT")
+        connection.execute("USE memory")
+        connection.execute("DETACH catalog")
 
 
 def _write_declarations(

@@ -39,6 +39,19 @@ class Garbage:
     size: Mapping[str, int]
 
 
+def check_days(store: Store, keep_days: float) -> None:
+    """Refuse to look at what may be in the hands of another machine.
+
+    Raises:
+        StoreError: less than a day of what lies in a bucket would stay.
+    """
+    if isinstance(store.place, Bucket) and keep_days < _BUCKET_DAYS:
+        raise StoreError(
+            f"keep {keep_days:g} days: what another machine writes into the bucket now is younger than "
+            f"{_BUCKET_DAYS:g} days and cannot be told from garbage; keep {_BUCKET_DAYS:g} days or more"
+        )
+
+
 def find_garbage(store: Store, keep_days: float, pinned: Mapping[str, Sequence[int]], runs: Path) -> Garbage:
     """List what `remove_garbage` would remove.
 
@@ -47,15 +60,7 @@ def find_garbage(store: Store, keep_days: float, pinned: Mapping[str, Sequence[i
         runs: folder of the trainings, for those that never ended.
         keep_days: what died or was written later than so many days ago stays.
         pinned: table to versions that must stay readable.
-
-    Raises:
-        StoreError: less than a day of what may be in another machine's hands would go.
     """
-    if isinstance(store.place, Bucket) and keep_days < _BUCKET_DAYS:
-        raise StoreError(
-            f"keep {keep_days:g} days: what another machine writes into the bucket now is younger than "
-            f"{_BUCKET_DAYS:g} days and cannot be told from garbage; keep {_BUCKET_DAYS:g} days or more"
-        )
     hours = ceil(keep_days * 24)
     files = {
         "table files": tuple(

@@ -68,8 +68,10 @@ class Study(Settings):
         joined = [f"{phase}_{region}" for phase in self.phases for region in self.region_names]
         variants = [name.upper() for name in self.families.variants]
         joined += [f"{place}_{name}" for place in joined for name in variants]
-        if len(set(joined)) < len(joined):
-            twice = next(name for name in joined if joined.count(name) > 1)
+        # DuckDB takes names that differ in case only for one.
+        same = [name.lower() for name in joined]
+        if len(set(same)) < len(same):
+            twice = next(name for name in joined if same.count(name.lower()) > 1)
             parts = "phases, regions and variants" if variants else "phases and regions"
             msg = f"{parts} make the feature name {twice!r} twice; rename one of them"
             raise ValueError(msg)

@@ -159,6 +159,23 @@ def test_wrong_use_is_refused(extracted, tiny):
         tiny.open().gc()
 
 
+def test_a_training_s_pin_outlives_the_end_of_what_extractions_held(edited):
+    """It names the versions of all tables, also of those whose log a clean-up ends."""
+    with edited.reading() as store:
+        versions = store.versions()
+    assert "attempts" in versions
+    run = edited.runs / "20260101T000000Z-abcdef"
+    run.mkdir(parents=True)
+    write_pin(run, Moment(versions, edited.store.history.find("3").study))
+    (run / "metrics.json").write_text('{"created": "2026-01-01T00:00:00+00:00"}')
+    query = "SELECT count(*) AS n FROM cr_all"
+    before = edited.sql(query)
+    for _ in range(2):
+        done = edited.gc(keep_days=0)
+        assert (done.pinned_runs, [text for text in done.kept if run.name in text]) == (1, [])
+    assert edited.sql(query, as_of=run.name).equals(before)
+
+
 def test_a_state_without_its_study_can_be_pinned(extracted):
     """Pins hold what the study said, so that a later edit does not reach them."""
     project = extracted.open()

@@ -20,8 +20,8 @@ CREATE VIEW feature_statistics AS
 SELECT s.* REPLACE (coalesce(f.family, s.family) AS family), f.family IS NOT NULL AS is_current
 FROM raw.feature_statistics AS s
 LEFT JOIN (
-    SELECT DISTINCT family, feature_set_id FROM raw.current_feature_sets
-) AS f ON f.feature_set_id = s.feature_set_id;
+    SELECT DISTINCT family, phase, feature_set_id FROM raw.current_feature_sets
+) AS f ON f.feature_set_id = s.feature_set_id AND f.phase = s.phase;
 
 CREATE VIEW snapshots AS
 SELECT s.snapshot, s.created_at, s.command, s.run_id, t.study_digest, s.table_versions
