@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from mvi_ray.cluster.losses import cause_of, loss_of, lost, memory_of
+from mvi_ray.cluster.losses import cause_of, loss_of, lost, memory_of, unable
 from mvi_ray.cluster.memory import MemoryClasses
 from mvi_ray.cluster.retries import Ended, Job, Loss, after_loss
 from mvi_ray.cluster.supply import Supply
@@ -89,7 +90,7 @@ class Actors:
         self._start, self._count, self._size = start, count, size
         self._own = resources.own
         self._limits = limits
-        self._supply = Supply(units, claims, count * size)
+        self._supply = Supply(units, claims, count)
         self._jobs: deque[Job] = deque()
         self._last: deque[Job] = deque()
         self._actors: list[_Actor] = []
@@ -117,12 +118,15 @@ class Actors:
     def stop(self) -> None:
         """Nothing keeps computing, and what did not end is given back; also after all is done."""
         # An own Ray ends as a whole right after this.
-        if not self._own:
-            for actor in self._actors:
-                ray.kill(actor.handle)
-        self._actors.clear()
-        self._streams.clear()
-        self._supply.release()
+        try:
+            if not self._own:
+                for actor in self._actors:
+                    with suppress(RayError, ConnectionError, RuntimeError):
+                        ray.kill(actor.handle)
+        finally:
+            self._actors.clear()
+            self._streams.clear()
+            self._supply.release()
 
     def _feed(self) -> None:
         while (batch := self._next()) is not None:
@@ -210,6 +214,8 @@ class Actors:
     def _raised(self, stream: Any, error: RayTaskError) -> list[VoiResult]:
         """What was raised outside of any VOI is the end of the batch."""
         batch = self._remove(stream)
+        if batch.begun is None and not batch.actor.born:
+            raise unable(error) from None
         return [
             VoiResult(
                 voi,
@@ -231,10 +237,12 @@ class Actors:
         if loss is Loss.NODE and self._own:
             raise lost(error) from None
         if batch.begun is None:
+            # Batches that wait behind another, or on a machine that is gone, tell nothing of the network.
+            if loss is not Loss.NODE and not batch.actor.born and not batch.actor.killed:
+                self._unbegun += 1
+                if self._unbegun >= _UNBEGUN_IN_A_ROW * _BATCHES_OF_ONE_ACTOR:
+                    raise lost(error)
             loss = Loss.UNBEGUN
-            self._unbegun += 1
-            if self._unbegun >= _UNBEGUN_IN_A_ROW * _BATCHES_OF_ONE_ACTOR:
-                raise lost(error)
         ended = Ended(
             loss,
             "TimeoutError" if loss is Loss.TIME else type(error).__name__,
@@ -282,8 +290,8 @@ class Actors:
         if not unborn:
             return
         if not any(one.born for one in self._actors):
-            if self._own and now - unborn[0].since >= self._limits.start_s:
-                raise lost(ClusterError(f"no worker started within {self._limits.start_s:.0f} s"))
+            if now - unborn[0].since >= self._limits.start_s:
+                raise lost(ClusterError(f"no worker got a place within {self._limits.start_s:.0f} s"))
             return
         if not any(one.born and not one.flying for one in self._actors):
             return

@@ -61,6 +61,14 @@ def lost(error: Exception) -> ClusterError:
     )
 
 
+def unable(error: Exception) -> ClusterError:
+    """A worker failed before it began with a unit: it has not the program, or another version of it."""
+    return ClusterError(
+        f"a worker of the cluster cannot run this program ({first_sentence(error)}); "
+        "install the same version of it on every machine"
+    )
+
+
 def memory_of(error: Exception, pid: int | None) -> int | None:
     """What Ray's memory monitor says that a process used, in bytes; None when it does not."""
     if pid is None or not isinstance(error, OutOfMemoryError):

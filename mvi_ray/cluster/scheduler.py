@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import ray
+
 from mvi_ray.cluster.actors import Actors, starter
 from mvi_ray.cluster.claims import FREE
 from mvi_ray.cluster.limits import Limits
+from mvi_ray.cluster.memory import Node
 from mvi_ray.cluster.tasks import Tasks
 from mvi_ray.cluster.work import each_cr
 
@@ -96,7 +99,7 @@ def run_dlr(
     actors = Actors(
         units,
         starter(source, settings, gpu=bool(resources.gpus)),
-        count=max(1, min(resources.gpus or resources.cpus, batches)),
+        count=max(1, min(resources.gpus or _at_once(units, resources.cpus), batches)),
         size=settings.batch_size,
         resources=resources,
         claims=claims,
@@ -106,3 +109,12 @@ def run_dlr(
         yield from actors.results()
     finally:
         actors.stop()
+
+
+def _at_once(units: Sequence[Unit], cpus: int) -> int:
+    """Networks that the nodes have memory for, one on a core at most."""
+    largest = max(unit.memory_bytes for unit in units)
+    nodes = Node.alive(ray.nodes())
+    if not largest or not all(node.memory_bytes for node in nodes):
+        return cpus
+    return min(cpus, sum(min(node.cpus, node.memory_bytes // largest) for node in nodes))

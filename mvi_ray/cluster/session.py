@@ -79,6 +79,10 @@ def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator
     # On by default, this may upload the working directory.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if ray.is_initialized():
+        raise ClusterError("this process uses Ray already; call ray.shutdown() first")
     target = address or os.environ.get("RAY_ADDRESS") or "local"
     _check_reachable(target)
     own = target == "local"
@@ -87,8 +91,6 @@ def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator
         _own_token() if own else nullcontext(),
         _results_only_on_stdout(),
     ):
-        import ray
-
         try:
             _start(target, cpus, folder)
             _stop_as_on_ctrl_c()
@@ -96,8 +98,10 @@ def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator
             yield Resources(int(offered.get("CPU", 1)), int(offered.get("GPU", 0)), own)
         finally:
             left = processes_of(folder) if folder else ()
-            ray.shutdown()
-            end_all(left)
+            try:
+                ray.shutdown()
+            finally:
+                end_all(left)
 
 
 def _check_reachable(target: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from mvi_ray.cluster.losses import cause_of, loss_of, lost, memory_of
+from mvi_ray.cluster.losses import cause_of, loss_of, lost, memory_of, unable
 from mvi_ray.cluster.memory import MemoryClasses, Node
 from mvi_ray.cluster.retries import Ended, Job, Loss, after_loss
 from mvi_ray.cluster.supply import Supply
@@ -113,11 +114,14 @@ class Tasks:
         """Nothing keeps computing, and what did not end is given back; also after all is done."""
         # An own Ray ends as a whole right after this. A forced cancel that meets the end of its
         # task may abort the driver (ray-project/ray issues 54260, 54798).
-        if not self._own:
-            for stream in self._flying:
-                ray.cancel(stream, force=True)
-        self._flying.clear()
-        self._supply.release()
+        try:
+            if not self._own:
+                for stream in self._flying:
+                    with suppress(RayError, ConnectionError, RuntimeError):
+                        ray.cancel(stream, force=True)
+        finally:
+            self._flying.clear()
+            self._supply.release()
 
     def _step(self) -> list[VoiResult]:
         """Send what has a place, wait for news, and take it."""
@@ -225,6 +229,8 @@ class Tasks:
     def _raised(self, stream: Any, error: RayTaskError) -> list[VoiResult]:
         """What was raised is the end of the VOI that was computed; those behind it go on."""
         flight = self._flying[stream]
+        if flight.begun is None:
+            raise unable(error) from None
         failure = cause_of(error, flight.job.unit.attempts + 1)
         if failure.error == "MemoryError":
             return self._lost(stream, Loss.MEMORY, error)

@@ -129,6 +129,8 @@ def _cause(unit: Unit, error: Exception) -> Exception:
             return error
     except UnreachableError as unreachable:
         return unreachable
+    except OSError:  # a mount that has gone stale
+        pass
     return UnreachableError(
         "a worker does not see the store; every machine of the cluster must have it at the same place"
     )

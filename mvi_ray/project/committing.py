@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from mvi_ray.project.project import Project
     from mvi_ray.store.declarations import Declarations
 
-# A kill costs what was computed since the last commit, so one comes as often as its own time allows:
-# at most a twentieth of the driver's.
+# A kill costs what was computed since the last commit, so one comes as often as its own time allows.
 _SOONEST_S, _LATEST_S, _TIMES_ITS_OWN = 2.0, 15.0, 20.0
 _COMMIT_VOIS = 64
 # Files of one partition; a long run joins them now and then, so that its commits stay quick.

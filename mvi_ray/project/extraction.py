@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mvi_ray.cluster.session import Resources
     from mvi_ray.cluster.unit import Unit, VoiResult
     from mvi_ray.extract.weights import WeightsSource
+    from mvi_ray.project.claims import Sorted
     from mvi_ray.project.project import Project
 
 
@@ -284,8 +285,7 @@ class _Work:
 
     def _compute(self, units: list[Unit], claims: StoreClaims, following: Following) -> None:
         chosen = claims.sorted_out(units)
-        for family, result in chosen.given_up:
-            following.add([result], family)
+        _give_up(chosen, following)
         if not (chosen.ordinary or chosen.suspects):
             return
         from mvi_ray.cluster.session import ray_session
@@ -303,6 +303,7 @@ class _Work:
                             following.commit()
                 # What others held when they were killed is left to this run.
                 chosen = claims.sorted_out(claims.freed())
+                _give_up(chosen, following)
         following.end()
 
     def _engines(
@@ -322,6 +323,11 @@ class _Work:
             yield engines, partial(run_cr, settings=engines, **common)
         for family, source in self.weights.items():
             yield {family}, partial(run_dlr, settings=families.dlr_like[family], source=source, **common)
+
+
+def _give_up(chosen: Sorted, following: Following) -> None:
+    for family, result in chosen.given_up:
+        following.add([result], family)
 
 
 @contextmanager

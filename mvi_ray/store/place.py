@@ -98,7 +98,11 @@ class Bucket:
 
     def is_dir(self) -> bool:
         """Whether objects lie below."""
-        return any(True for _ in self.files())
+        from pyarrow.fs import FileType
+
+        with _asking():
+            info = _filesystem(_endpoint()).get_file_info(self._key)
+        return bool(info.type == FileType.Directory)
 
     def stat(self) -> Stat:
         """Size and time of an object; FileNotFoundError when it is not there."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from mvi_ray.errors import MviError, StoreError
+from mvi_ray.errors import MviError, StoreError, UnreachableError
 from mvi_ray.store.place import Bucket
 from mvi_ray.volume import Geometry, Mask, Reorientation, Volume
 
@@ -91,7 +91,9 @@ class StoredVolume:
         try:
             with _local(store / self.path) as file:
                 array: np.ndarray[Any, Any] = sitk.GetArrayFromImage(sitk.ReadImage(str(file)))
-        except (RuntimeError, FileNotFoundError):
+        except (RuntimeError, FileNotFoundError) as error:
+            if "alloc" in str(error).lower():
+                raise MemoryError from None
             raise StoreError(
                 f"stored volume {self.digest[:12]} is missing or unreadable; ingest its patient again"
             ) from None
@@ -112,8 +114,14 @@ def _local(place: Place) -> Iterator[Path]:
         yield place
         return
     with tempfile.TemporaryDirectory(prefix="mvi-") as folder:
-        copy = Path(folder, place.name)
-        copy.write_bytes(place.read_bytes())
+        copy, content = Path(folder, place.name), place.read_bytes()
+        try:
+            copy.write_bytes(content)
+        except OSError as error:
+            raise UnreachableError(
+                f"a volume cannot be copied from the bucket ({error.strerror}); "
+                f"make room in {tempfile.gettempdir()} of every machine"
+            ) from None
         yield copy
 
 
