@@ -61,6 +61,7 @@ def find_garbage(store: Store, keep_days: float, pinned: Mapping[str, Sequence[i
         keep_days: what died or was written later than so many days ago stays.
         pinned: table to versions that must stay readable.
     """
+    check_days(store, keep_days)
     hours = ceil(keep_days * 24)
     files = {
         "table files": tuple(

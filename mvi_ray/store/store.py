@@ -131,12 +131,16 @@ class Store:
             StoreError: files of that state were removed.
         """
         self.history.check(moment)
+        versions = moment.versions
         snapshots = {
-            name: table.snapshot(moment.versions[name]) if name in moment.versions else Snapshot(None, ())
+            # The history itself is always that of today.
+            name: table.snapshot()
+            if name in RECORDS
+            else table.snapshot(versions[name])
+            if name in versions
+            else Snapshot(None, ())
             for name, table in self.tables.items()
         }
-        # The history itself is always that of today.
-        snapshots |= {name: self.tables[name].snapshot() for name in RECORDS}
         publish_catalog(catalog, self.tables, snapshots, moment.study)
         return self._showing(catalog)
 
