@@ -48,6 +48,7 @@ CORES = (2, 16, 128, 1000)
 def make_store(folder: Path, units: int) -> Project:
     """A project with so many images and two masks on each."""
     from mvi_ray.project import Project
+    from mvi_ray.regions.derive import definition_text
     from mvi_ray.store.tables import now
 
     folder.mkdir(parents=True)
@@ -62,6 +63,8 @@ def make_store(folder: Path, units: int) -> Project:
         "source_orientation": "LPS",
         "source_origin_mm": [0.0, 0.0, 0.0],
     }
+    definitions = project.study.regions
+    made = {"intratumoral": None, **{name: definition_text(name, definitions) for name in definitions}}
     images: list[dict[str, Any]] = []
     masks: list[dict[str, Any]] = []
     for number in range(units):
@@ -81,6 +84,7 @@ def make_store(folder: Path, units: int) -> Project:
                     "mask_digest": digest + region,
                     "input_digest": digest + region,
                     "path": f"masks/{digest}{region}.nii.gz",
+                    "definition": made[region],
                     "voxels": voxels,
                     "volume_mm3": float(voxels),
                     **grid,

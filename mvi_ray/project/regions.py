@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mvi_ray.errors import StoreError
+from mvi_ray.errors import StoreError, UnreachableError
 from mvi_ray.ingest.problem import Problem
 from mvi_ray.project.problems import UNTRIED, add_problems
 from mvi_ray.regions.derive import GIVEN, definition_text, derive_regions, is_cut_to_organ
@@ -79,6 +79,8 @@ def derive_again(project: Project, progress: Progress) -> list[Problem]:
     table = project.store.tables["masks"]
     problems: list[Problem] = []
     fresh: list[dict[str, Any]] = []
+    gone: list[dict[str, str]] = []
+    solved: list[dict[str, str]] = []
     quarantine = project.store.tables["quarantine"]
     rows = quarantine.read([*_VOI, "region", "stage", "attempts"]).to_pylist()
     listed = {row["region"] for row in rows}
@@ -91,6 +93,8 @@ def derive_again(project: Project, progress: Progress) -> list[Problem]:
         failed: Mapping[str, MviError] = {}
         try:
             regions, failed = case.derive(project.store.place, images)
+        except UnreachableError:
+            raise
         except StoreError as unreadable:
             failed = dict.fromkeys(case.wanted, unreadable)
         fresh.extend(
@@ -104,15 +108,20 @@ def derive_again(project: Project, progress: Progress) -> list[Problem]:
         )
         for name, error in failed.items():
             problems.append(Problem.of(error, region=name, **key))
-            table.delete({**key, "region": name})
-        for region in regions:
-            if region.name in listed:
-                quarantine.delete({**key, "region": region.name, "stage": "ingest"})
-        if len(fresh) >= _COMMIT_EVERY:
+            gone.append({**key, "region": name})
+        solved.extend(
+            {**key, "region": region.name, "stage": "ingest"} for region in regions if region.name in listed
+        )
+        if len(fresh) + len(gone) >= _COMMIT_EVERY:
+            # Each commit of a deletion writes files anew: one for many.
+            table.delete(*gone)
             table.write(fresh)
+            gone.clear()
             fresh.clear()
         progress("regions", number, len(todo), f"{number} of {len(todo)} masks")
+    table.delete(*gone)
     table.write(fresh)
+    quarantine.delete(*solved)
     add_problems(quarantine, problems)
     return problems
 
