@@ -73,5 +73,9 @@ def _of_container() -> int:
 
 def _file_cache() -> int:
     """Bytes that the container counts as used and gives back when they are needed."""
-    counts = dict(line.split() for line in (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines())
+    try:
+        text = (_CGROUP / "memory.stat").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    counts = dict(line.split() for line in text.splitlines())
     return int(counts.get("inactive_file", 0)) + int(counts.get("active_file", 0))

