@@ -75,7 +75,7 @@ def _child() -> None:
     import radiomics.featureextractor  # noqa: F401
 
     begin = time.process_time()
-    (result,) = compute_cr(unit, settings)
+    (result,) = compute_cr(unit, {unit.family: settings})
     seconds = time.process_time() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     pickle.dump((seconds, peak, result.failure and result.failure.reason), sys.stdout.buffer)
@@ -127,7 +127,7 @@ def _compare(project: Project, plan: Plan, *, by_filter: bool) -> None:
     settings = project.study.families.cr
     print(f"{'VOI':<44}{'inside':>9}{'box':>9}{'predicted':>12}{'taken':>9}{'predicted':>12}{'taken':>10}")
     seconds, memory = [], []
-    for single in [part for unit in plan.units["CR"] for part in unit.split()]:
+    for single in [part for unit in plan.units["CR"] for part in map(unit.of, ([voi] for voi in unit.vois))]:
         (voi,) = single.vois
         size = sizes[tuple(value for _, value in voi.key)]
         taken, peak = _measured(single, settings)
