@@ -35,9 +35,12 @@ def mvi(extracted):
 def test_history_lists_states_that_as_of_shows(mvi):
     """By number, by run and by time."""
     found = json.loads(mvi("store", "history", "--json").stdout)["history"]
-    # An extraction records each of its commits, and its end.
-    assert [row["command"] for row in found] == ["ingest", "ingest", "extract", "extract"]
-    assert found[2]["run_id"] == found[3]["run_id"]
+    # An extraction records each of its commits, which come by time, and its end.
+    first, second, *extractions = (row["command"] for row in found)
+    assert (first, second) == ("ingest", "ingest")
+    assert len(extractions) >= 2
+    assert set(extractions) == {"extract"}
+    assert len({row["run_id"] for row in found[2:]}) == 1
     assert all(row["readable"] for row in found)
     assert "images" in found[0]["changed"]
     assert found[2]["run_id"].startswith("extract-")
@@ -56,8 +59,9 @@ def test_history_reads_well(mvi):
 
 def test_a_wrong_reference_is_wrong_usage(mvi):
     """Exit code 2, one line, and where to look."""
-    done = mvi("sql", _COUNT, "--as-of", "17", code=2)
-    assert "there is no snapshot 17, the newest is 4; see `mvi store history`" in done.stderr
+    newest = len(json.loads(mvi("store", "history", "--json").stdout)["history"])
+    done = mvi("sql", _COUNT, "--as-of", "1700", code=2)
+    assert f"there is no snapshot 1700, the newest is {newest}; see `mvi store history`" in done.stderr
 
 
 def test_check_says_that_nothing_is_wrong(mvi):
