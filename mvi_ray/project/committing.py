@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import UnreachableError
+from mvi_ray.features import CR_FEATURES
 from mvi_ray.project.planning import settings_digests
 from mvi_ray.store.history import Event
 from mvi_ray.store.tables import now
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 # A kill costs what was computed since the last commit, so one comes as often as its own time allows.
 _SOONEST_S, _LATEST_S, _TIMES_ITS_OWN = 2.0, 15.0, 20.0
 _COMMIT_VOIS = 64
+# The catalog costs as much as several commits, and every `mvi` command looks past an old one.
+_PUBLISH_S = 30.0
 # Files of one partition; a long run joins them now and then, so that its commits stay quick.
 _PILED_UP = 64
 
@@ -57,8 +61,8 @@ class Committer:
         self._rows: dict[str, list[dict[str, Any]]] = {"cr": [], "dlr": []}
         self._solved: list[tuple[str, VoiResult]] = []
         self._failed: list[dict[str, Any]] = []
-        self._since = time.monotonic()
-        self._took = 0.0
+        self._since = self._published = time.monotonic()
+        self._took = self._publishing = 0.0
 
     def add(self, family: str, results: Collection[VoiResult]) -> None:
         """Take results; commit when enough have come or enough time has passed.
@@ -119,7 +123,7 @@ class Committer:
         )
 
     def commit(self) -> None:
-        """Values first; what failed and what is no longer failed follows; then the catalog.
+        """Values first; what failed and what is no longer failed follows; then, now and then, the catalog.
 
         Raises:
             StoreError: the store cannot be written. What is committed stays, and the rest is kept
@@ -144,11 +148,19 @@ class Committer:
         self._summary.failed += len(self._failed)
         self._solved.clear()
         self._failed.clear()
-        for name in ("cr", "dlr", "snapshots"):
-            compact(tables[name], _PILED_UP)
-        self._project.store.publish(self._study, self.event)
         self._since = time.monotonic()
         self._took = self._since - begin
+        if self._since - self._published >= max(_PUBLISH_S, _TIMES_ITS_OWN * self._publishing):
+            self._publish()
+
+    def _publish(self) -> None:
+        """Let the catalog show what is committed, and record the state."""
+        begin = time.monotonic()
+        for name in ("cr", "dlr", "snapshots"):
+            compact(self._project.store.tables[name], _PILED_UP)
+        self._project.store.publish(self._study, self.event)
+        self._published = self._since = time.monotonic()
+        self._publishing = self._published - begin
 
     def settle(self, *, is_last: bool) -> None:
         """At the end: join small files and renew statistics, unless others go on and will do it.
@@ -162,14 +174,15 @@ class Committer:
         if is_last:
             self._project.store.settle(self._study, self.event)
         else:
-            self._project.store.publish(self._study, self.event)
+            self._publish()
+
+
+_of_cr = itemgetter(*CR_FEATURES)
 
 
 def _values(rows: list[dict[str, Any]]) -> int:
     """Numbers in rows of either family."""
-    from mvi_ray.features import CR_FEATURES
-
     return sum(
-        len(row["embedding"]) if "embedding" in row else sum(row[name] is not None for name in CR_FEATURES)
+        len(row["embedding"]) if "embedding" in row else len(CR_FEATURES) - _of_cr(row).count(None)
         for row in rows
     )

@@ -10,6 +10,7 @@ from mvi_ray.cluster.unit import Failure, VoiResult
 from mvi_ray.errors import ClusterError, StoreError, UnreachableError
 from mvi_ray.extract.cr import cr_feature_sets
 from mvi_ray.features import features_of
+from mvi_ray.project import committing
 from mvi_ray.project.committing import Committer
 from mvi_ray.project.declarations import declarations
 from mvi_ray.project.extraction import ExtractSummary, failed
@@ -50,6 +51,7 @@ def _count(project, table="cr"):
 
 def test_a_commit_that_is_made_again_leaves_no_second_row(project, vois, monkeypatch):
     """Its outcome was unknown: the rows were in, and the catalog was not published."""
+    monkeypatch.setattr(committing, "_PUBLISH_S", 0.0)
     committer = _committer(project)
     store = type(project.store)
     publish = store.publish
@@ -89,6 +91,24 @@ def test_what_could_not_be_written_is_kept_for_another_call(project, vois, monke
     committer.commit()
     committer.commit()
     assert (summary.computed, summary.values, _count(project)) == (8, 8 * len(features_of("original")), 8)
+
+
+def test_the_catalog_is_written_more_seldom_than_rows(project, vois, monkeypatch):
+    """It costs as much as several commits; what it does not show yet is stored, and is found."""
+    published = []
+    monkeypatch.setattr(type(project.store), "publish", lambda *_: published.append(1))
+    committer = _committer(project)
+    for voi in vois:
+        committer.add("CR", [_result(project, voi)])
+        committer.commit()
+    assert published == []
+    assert _count(project) == len(vois)
+    monkeypatch.setattr(committing, "_PUBLISH_S", 0.0)
+    committer.add("CR", [_result(project, vois[0], 2.0)])
+    committer.commit()
+    assert published == [1]
+    monkeypatch.undo()
+    assert project.sql("SELECT count(*) AS n FROM cr").to_pylist() == [{"n": len(vois)}]
 
 
 def test_two_committers_take_turns_without_losing_a_row(project, vois):
