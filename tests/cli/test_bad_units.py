@@ -58,6 +58,16 @@ def each_cr(unit, settings):
 
 work.each_cr = each_cr
 """
+_STUDY = """\
+schema_version: 1
+synthetic: true
+phases: [AP]
+preprocessing: none
+families:
+  cr: {spacing_mm: null, bin_count: 8, image_types: [original]}
+"""
+# Long enough for a fresh worker on a busy machine to load the extractor and compute a good one.
+_MINUTES = "0.6"
 _BAD = ("segfault", "hang", "raise", "memory")
 _GOOD = ("P1", "P2", "P3")
 
@@ -91,44 +101,38 @@ def _mvi(folder, env, *args):
 
 def test_each_bad_voi_is_recorded_with_its_reason_and_all_others_are_computed(tiny, environment):
     """Exit code 3; not cached as done: they stay until they are asked for again, and are solved then."""
-    tiny.write_study(image_types="original: ", dlr=False, ring_mm=4)
+    (tiny.folder / "study.yaml").write_text(_STUDY, encoding="utf-8")
     cases = [(patient, "AP") for patient in (*_BAD, *_GOOD)]
     for patient, phase in cases:
         tiny.write_case(patient, phase)
     tiny.open().ingest(tiny.write_manifest(cases))
-    # A worker that grows needs time for it.
-    limit = "0.6" if MONITOR else "0.15"
-    code, summary, err = _mvi(tiny.folder, environment, "extract", "--json", "--time-limit", limit)
+    code, summary, err = _mvi(tiny.folder, environment, "extract", "--json", "--time-limit", _MINUTES)
     assert code == 3, err
-    # Of each bad image the tumour acts, and the ring behind it too.
-    assert (summary["computed"], summary["failed"]) == (2 * len(_GOOD), 2 * len(_BAD))
+    assert (summary["computed"], summary["failed"]) == (len(_GOOD), len(_BAD))
     found = tiny.open().sql("SELECT DISTINCT patient_id FROM cr ORDER BY ALL").column(0).to_pylist()
     assert found == list(_GOOD)
 
     code, status, err = _mvi(tiny.folder, environment, "status", "--failed", "--json")
     assert code == 0, err
-    rows = {}
-    for row in status["failed"]:
-        rows.setdefault(row["patient_id"], []).append(row)
-    assert {name: len(of) for name, of in rows.items()} == dict.fromkeys(_BAD, 2)
-    reasons = {name: {row["reason"] for row in of} for name, of in rows.items()}
+    rows = {row["patient_id"]: row for row in status["failed"]}
+    assert sorted(rows) == sorted(_BAD)
+    assert len(status["failed"]) == len(_BAD)
     for name, words in {
         "segfault": "the worker process died after ",
         "hang": "it did not end within ",
         "raise": "not a number",
         "memory": "the worker ran out of memory",
     }.items():
-        assert all(text.startswith(words) for text in reasons[name]), reasons[name]
-    assert "ZeroDivisionError" in rows["raise"][0]["traceback"]
+        assert rows[name]["reason"].startswith(words), rows[name]["reason"]
+    assert "ZeroDivisionError" in rows["raise"]["traceback"]
 
     code, again, err = _mvi(tiny.folder, environment, "extract", "--json")
     assert code == 3, err
-    assert (again["computed"], again["failed"], again["quarantined"]) == (0, 0, 2 * len(_BAD))
+    assert (again["computed"], again["failed"], again["quarantined"]) == (0, 0, len(_BAD))
     well = {k: v for k, v in environment.items() if not k.startswith("RAY_")} | {
         "PYTHONPATH": os.environ.get("PYTHONPATH", "")
     }
     code, mended, err = _mvi(tiny.folder, well, "extract", "--json", "--retry-failed")
     assert code == 0, err
-    assert mended["computed"] == 2 * len(_BAD)
-    assert mended["complete"] == mended["wanted"] - mended["absent"] == 2 * len(cases)
+    assert (mended["computed"], mended["complete"], mended["wanted"]) == (len(_BAD), len(cases), len(cases))
     assert tiny.open().sql("FROM quarantine").num_rows == 0
