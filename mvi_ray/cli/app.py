@@ -87,7 +87,7 @@ def sql(
 
     Views: features, cr, dlr, imported, coverage, patients, images, masks, clinical, enrolment,
     exclusions, quarantine, feature_sets, feature_dictionary, feature_statistics, snapshots; cr_all,
-    dlr_all and imported_all hold every reader and setting.
+    dlr_all and imported_all hold every reader and setting, cr_variants and dlr_variants those of variants.
     """
     if query is None:
         if not sys.stdin.isatty():

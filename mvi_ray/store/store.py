@@ -93,7 +93,7 @@ class Store:
         """
         if not self.exists:
             raise StoreError(_EMPTY)
-        publish_catalog(catalog, self.tables, self._snapshots(), study)
+        publish_catalog(catalog, self.tables, self._snapshots(), study, self.catalog)
         return self._showing(catalog)
 
     @property
@@ -141,7 +141,7 @@ class Store:
             else Snapshot(None, ())
             for name, table in self.tables.items()
         }
-        publish_catalog(catalog, self.tables, snapshots, moment.study)
+        publish_catalog(catalog, self.tables, snapshots, moment.study, self.catalog)
         return self._showing(catalog)
 
     def _snapshots(self) -> dict[str, Snapshot]:
@@ -192,9 +192,11 @@ class Store:
         self.root.mkdir(parents=True, exist_ok=True)
         # Of two at once the later one must not put an older state in place.
         with FileLock(self.root / ".publish.lock"):
+            snapshots = self._snapshots()
             if event is not None:
-                self.history.record(self._snapshots(), study, event)
-            publish_catalog(self.catalog, self.tables, self._snapshots(), study)
+                self.history.record(snapshots, study, event)
+                snapshots |= {name: self.tables[name].snapshot() for name in RECORDS}
+            publish_catalog(self.catalog, self.tables, snapshots, study)
 
     def settle(self, study: Declarations, event: Event) -> None:
         """At the end of a writing command: join small files, renew statistics, publish."""

@@ -297,3 +297,91 @@ def test_an_export_answers_without_the_store(filled, study, tmp_path):
         ).fetchall()
         assert shown == [(0,)]
     assert [path.name for path in file.parent.iterdir()] == ["liver.duckdb"]
+
+
+def _content(file):
+    """Everything in a catalog but when it was written."""
+    with duckdb.connect(file, read_only=True) as connection:
+        names = connection.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal ORDER BY ALL"
+        ).fetchall()
+        tables = {
+            name: sorted(map(repr, connection.execute(f"SELECT * FROM {schema}.{name}").fetchall()))
+            for schema, name in names
+            if name != "catalog_info"
+        }
+        views = (
+            "SELECT schema_name, view_name, sql, comment FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
+        )
+        columns = "SELECT schema_name, table_name, column_name, comment FROM duckdb_columns() ORDER BY ALL"
+        info = "SELECT * EXCLUDE (published_at) FROM catalog_info"
+        return tables, *(connection.execute(text).fetchall() for text in (views, columns, info))
+
+
+@pytest.fixture
+def comments(monkeypatch):
+    """How often the costly part of a catalog was made."""
+    from mvi_ray.store import catalog
+
+    made = []
+    plain = catalog.comment_on_everything
+    monkeypatch.setattr(catalog, "comment_on_everything", lambda c: (made.append(1), plain(c)))
+    return made
+
+
+def test_a_commit_renews_the_catalog_into_what_a_fresh_one_is(filled, study, rows, comments):
+    """Only the scans, their versions and the time differ; views and comments are kept."""
+    filled.publish(study)
+    filled.tables["cr"].write([rows.cr(8.5, patient_id="P2")])
+    filled.publish(study)
+    assert len(comments) == 1
+    assert filled.query("SELECT count(*) AS n FROM cr_all").to_pylist() == [{"n": 2}]
+    renewed = _content(filled.catalog)
+    filled.catalog.unlink()
+    filled.publish(study)
+    assert len(comments) == 2
+    assert renewed == _content(filled.catalog)
+
+
+def test_another_study_or_clinical_table_makes_the_catalog_anew(filled, study, comments):
+    """The columns of its views are those of the study."""
+    import pyarrow as pa
+
+    filled.publish(study)
+    filled.publish(replace(study, regions=(*study.regions, "liver")))
+    assert len(comments) == 2
+    filled.tables["clinical"].replace_all(pa.table({"patient_id": ["P1"], "afp": [3.5]}))
+    filled.publish(replace(study, regions=(*study.regions, "liver")))
+    assert len(comments) == 3
+    assert filled.query("SELECT afp FROM clinical").to_pylist() == [{"afp": 3.5}]
+
+
+def _without_source(file):
+    with duckdb.connect(file) as connection:
+        connection.execute("DROP TABLE raw.catalog_source")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda file: file.write_bytes(b"no database"),
+        lambda file: file.write_bytes(file.read_bytes()[:5000]),
+        _without_source,
+    ],
+    ids=["not a catalog", "cut off", "of an earlier program"],
+)
+def test_a_catalog_that_cannot_be_renewed_is_made_anew(filled, study, spoil):
+    """Nobody has to remove it first."""
+    filled.publish(study)
+    before = _content(filled.catalog)
+    spoil(filled.catalog)
+    filled.publish(study)
+    assert _content(filled.catalog) == before
+
+
+def test_a_pinned_store_begins_with_the_published_catalog(filled, study, tmp_path, comments):
+    """A report or a plan waits for the scans only."""
+    filled.publish(study)
+    pinned = filled.pinned(tmp_path / "mvi.duckdb", study)
+    assert len(comments) == 1
+    assert pinned.query("SELECT count(*) AS n FROM cr_all").to_pylist() == [{"n": 1}]
