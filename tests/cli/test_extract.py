@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -204,6 +205,7 @@ def test_when_one_of_two_is_killed_the_other_does_its_work_too(partly):
     _nothing_is_left(partly)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the process tree from /proc")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_a_stopped_extraction_says_so_and_keeps_what_is_done(partly, sign):
     """One line, exit code 130, no traceback; what was computed is committed, not only what was due."""
@@ -212,22 +214,35 @@ def test_a_stopped_extraction_says_so_and_keeps_what_is_done(partly, sign):
     # A worker is busy: Ray has started, and its own handlers are in place.
     while time.monotonic() < deadline and not _busy(process.pid):
         time.sleep(0.02)
+    below, folders = _processes_of(process.pid), _folders_of(process.pid)
+    assert len(below) > 2
+    assert len(folders) == 1
     process.send_signal(sign)
     out, err = process.communicate(timeout=90)
     assert process.returncode == 130, err
+    assert not any(map(_works, below))
+    assert not any(folder.exists() for folder in folders)
     assert "stopped; what was finished is kept" in err
     assert "Traceback" not in err
     assert out == ""
     rest = partly.extract()
     assert (rest.complete, rest.wanted) == (23, 24)
+    _nothing_is_left(partly)
+
+
+def _folders_of(parent):
+    """Where Ray's processes below one keep their sockets and logs."""
+    lines = [_command(pid) for pid in _processes_of(parent)]
+    return {Path(found) for line in lines for found in re.findall(r"/\w+/mvi-ray-[^/\s\0]+", line)}
+
+
+def _command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _busy(parent):
     """Whether a worker of ours computes."""
-    for pid in _processes_of(parent):
-        try:
-            if b"compute_cr" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return True
-        except OSError:
-            continue
-    return False
+    return any("compute_cr" in _command(pid) for pid in _processes_of(parent))
