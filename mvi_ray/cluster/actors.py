@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections import deque
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from mvi_ray.cluster.losses import cause_of, loss_of, lost, memory_of, unable
+from mvi_ray.cluster.losses import cause_of, loss_of, lost, memory_of, unable, unending
 from mvi_ray.cluster.memory import MemoryClasses
 from mvi_ray.cluster.retries import Ended, Job, Loss, after_loss
 from mvi_ray.cluster.supply import Supply
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
 
     from mvi_ray.cluster.claims import Claims
     from mvi_ray.cluster.limits import Limits
+    from mvi_ray.cluster.program import Program
     from mvi_ray.cluster.session import Resources
+
+_LOG = logging.getLogger("mvi_ray")
 
 _WAIT_S = 1.0
 _BATCHES_OF_ONE_ACTOR = 2
 _UNBEGUN_IN_A_ROW = 5
 # Loading torch and the network takes some seconds.
 _UNBORN_S = 20.0
+_KILL_S = 60.0
 
 
 @dataclass(eq=False, slots=True)
@@ -40,7 +45,7 @@ class _Actor:
 
     handle: Any
     flying: list[_Batch] = field(default_factory=list)
-    killed: bool = False
+    killed: float | None = None
     born: bool = False
     since: float = field(default_factory=time.monotonic)
 
@@ -61,6 +66,11 @@ class _Batch:
     @property
     def alone(self) -> bool:
         return any(job.unit.alone for job in self.jobs)
+
+    @property
+    def single(self) -> bool:
+        """Whether it is of one VOI, which then is the suspect."""
+        return len(self.jobs) == 1 and len(self.jobs[0].unit.vois) == 1
 
 
 class Actors:
@@ -96,6 +106,7 @@ class Actors:
         self._actors: list[_Actor] = []
         self._streams: dict[Any, _Batch] = {}
         self._unbegun = 0
+        self._warned = time.monotonic()
 
     def results(self) -> Iterator[list[VoiResult]]:
         """Results as they come, and an empty list about once a second while there are none.
@@ -163,7 +174,7 @@ class Actors:
         """The actor with the fewest batches, a new one while there may be more."""
         if any(batch.alone for batch in self._streams.values()):
             return None
-        actors = [actor for actor in self._actors if not actor.killed]
+        actors = [actor for actor in self._actors if actor.killed is None]
         actor = min(actors, key=lambda one: len(one.flying), default=None)
         if (actor is None or actor.flying) and len(self._actors) < self._count:
             actor = _Actor(self._start())
@@ -183,7 +194,7 @@ class Actors:
         if not self._streams:
             return []
         now = time.monotonic()
-        due = [self._due(batch) - now for batch in self._streams.values() if batch.begun is not None]
+        due = [self._due(batch) - now for batch in self._streams.values() if self._is_computed(batch)]
         try:
             ready, _ = ray.wait(
                 list(self._streams), num_returns=1, timeout=max(0.0, min([_WAIT_S, *due])), fetch_local=False
@@ -208,23 +219,36 @@ class Actors:
             batch.actor.born = True
             self._unbegun = 0
             return []
-        batch.jobs = []
-        return list(item)
+        jobs, batch.jobs = batch.jobs, []
+        return [result for one in item for result in self._took(jobs, one)]
+
+    def _took(self, jobs: list[Job], result: VoiResult) -> list[VoiResult]:
+        """Want of memory may be that of the whole batch: the VOI is tried again alone, once."""
+        failure = result.failure
+        if failure is None or failure.error != "MemoryError":
+            return [result]
+        job = next(job for job in jobs if any(voi.key == result.voi.key for voi in job.unit.vois))
+        ended = Ended(Loss.MEMORY, failure.error, failure.duration_s, failure.memory_bytes, failure.traceback)
+        again, failed = after_loss(job, [result.voi], ended, MemoryClasses(()), self._limits)
+        self._put_back(job, again)
+        # What the worker said itself knows more, such as whose memory it was.
+        return [result] if failed else []
 
     def _raised(self, stream: Any, error: RayTaskError) -> list[VoiResult]:
-        """What was raised outside of any VOI is the end of the batch."""
+        """What was raised outside of any VOI may be the fault of one: each goes on alone."""
         batch = self._remove(stream)
         if batch.begun is None and not batch.actor.born:
             raise unable(error) from None
-        return [
-            VoiResult(
-                voi,
-                failure=replace(cause_of(error, job.unit.attempts + 1), duration_s=_seconds(batch)),
-                family=job.unit.family,
-            )
-            for job in batch.jobs
-            for voi in job.unit.vois
-        ]
+        failure = replace(cause_of(error), duration_s=_seconds(batch))
+        results: list[VoiResult] = []
+        for job in reversed(batch.jobs):
+            if batch.single:
+                (voi,) = job.unit.vois
+                of_voi = replace(failure, attempts=job.unit.attempts + 1)
+                results.append(VoiResult(voi, failure=of_voi, family=job.unit.family))
+            else:
+                self._put_back(job, _each_alone(job))
+        return results
 
     def _lost(self, stream: Any, error: Exception) -> list[VoiResult]:
         """An actor is gone: the batch it was at is taken apart, the one behind it goes elsewhere."""
@@ -233,12 +257,12 @@ class Actors:
             self._actors.remove(batch.actor)
         if not batch.jobs:
             return []
-        loss = Loss.TIME if batch.actor.killed else loss_of(error)
+        loss = Loss.TIME if batch.actor.killed is not None else loss_of(error)
         if loss is Loss.NODE and self._own:
             raise lost(error) from None
         if batch.begun is None:
             # Batches that wait behind another, or on a machine that is gone, tell nothing of the network.
-            if loss is not Loss.NODE and not batch.actor.born and not batch.actor.killed:
+            if loss is not Loss.NODE and not batch.actor.born and batch.actor.killed is None:
                 self._unbegun += 1
                 if self._unbegun >= _UNBEGUN_IN_A_ROW * _BATCHES_OF_ONE_ACTOR:
                     raise lost(error)
@@ -248,22 +272,24 @@ class Actors:
             "TimeoutError" if loss is Loss.TIME else type(error).__name__,
             _seconds(batch),
             memory_of(error, batch.pid),
+            limit_s=self._limit_s(batch),
         )
         return self._apart(batch, ended)
 
     def _apart(self, batch: _Batch, ended: Ended) -> list[VoiResult]:
         """Nobody knows which VOI of a batch it was: each goes on alone."""
         results: list[VoiResult] = []
-        single = len(batch.jobs) == 1 and len(batch.jobs[0].unit.vois) == 1
         for job in reversed(batch.jobs):
-            if single or ended.loss in (Loss.UNBEGUN, Loss.NODE):
+            if batch.single or ended.loss in (Loss.UNBEGUN, Loss.NODE):
                 again, failed = after_loss(job, job.unit.vois, ended, MemoryClasses(()), self._limits)
                 results.extend(failed)
             else:
-                unit = job.unit.tried()
-                again = [replace(job, unit=unit.of([voi]), crashes=1) for voi in unit.vois]
-            (self._last if job.unit.alone else self._jobs).extendleft(reversed(again))
+                again = _each_alone(job)
+            self._put_back(job, again)
         return results
+
+    def _put_back(self, job: Job, again: Sequence[Job]) -> None:
+        (self._last if job.unit.alone else self._jobs).extendleft(reversed(again))
 
     def _remove(self, stream: Any) -> _Batch:
         batch = self._streams.pop(stream)
@@ -271,14 +297,24 @@ class Actors:
         return batch
 
     def _due(self, batch: _Batch) -> float:
-        return (batch.begun or 0.0) + self._limits.seconds(batch.cost)
+        return (batch.begun or 0.0) + self._limit_s(batch)
+
+    def _limit_s(self, batch: _Batch) -> float:
+        return self._limits.seconds(batch.cost, len(batch.jobs))
+
+    @staticmethod
+    def _is_computed(batch: _Batch) -> bool:
+        """Whether its time runs: it has begun, and neither ended nor been told to."""
+        return bool(batch.jobs) and batch.begun is not None and batch.actor.killed is None
 
     def _end_late_ones(self) -> None:
         now = time.monotonic()
         for batch in list(self._streams.values()):
-            if batch.jobs and batch.begun is not None and now >= self._due(batch) and not batch.actor.killed:
-                batch.actor.killed = True
+            if self._is_computed(batch) and now >= self._due(batch):
+                batch.actor.killed = now
                 ray.kill(batch.actor.handle)
+            elif batch.actor.killed is not None and now >= batch.actor.killed + _KILL_S:
+                raise unending(_KILL_S)
 
     def _take_back_from_unborn(self) -> None:
         """Batches of an actor for which the cluster has no place go to one that has nothing to do.
@@ -290,8 +326,13 @@ class Actors:
         if not unborn:
             return
         if not any(one.born for one in self._actors):
-            if now - unborn[0].since >= self._limits.start_s:
-                raise lost(ClusterError(f"no worker got a place within {self._limits.start_s:.0f} s"))
+            waited = now - unborn[0].since
+            if waited >= self._limits.start_s:
+                if self._own:
+                    raise lost(ClusterError(f"no worker got a place within {self._limits.start_s:.0f} s"))
+                if now - self._warned >= self._limits.start_s:
+                    _LOG.warning("no worker of the cluster has been free for %.0f s", waited)
+                    self._warned = now
             return
         if not any(one.born and not one.flying for one in self._actors):
             return
@@ -304,16 +345,22 @@ class Actors:
         self._count = max(1, len(self._actors))
 
 
+def _each_alone(job: Job) -> list[Job]:
+    """Its VOIs, each in a batch of its own."""
+    unit = job.unit.tried()
+    return [replace(job, unit=unit.of([voi]), crashes=1) for voi in unit.vois]
+
+
 def _seconds(batch: _Batch) -> float | None:
     return None if batch.begun is None else time.monotonic() - batch.begun
 
 
-def starter(source: Any, settings: Any, *, gpu: bool) -> Any:
-    """What starts an actor with a network, on a GPU or on a core."""
+def starter(source: Any, settings: Any, program: Program | None = None, *, gpu: bool) -> Any:
+    """What starts an actor with a network, on a GPU or on a core, if it has this program."""
     devices = {"num_gpus": 1} if gpu else {"num_cpus": 1}
     actor = ray.remote(max_restarts=0, **devices)(EmbeddingWorker)
     try:
         held = ray.put(source), ray.put(settings)
     except (RayError, ConnectionError) as error:
         raise ClusterError(str(lost(error))) from None
-    return lambda: actor.remote(*held)
+    return lambda: actor.remote(*held, program)

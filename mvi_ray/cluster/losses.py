@@ -18,9 +18,11 @@ from ray.exceptions import (
 
 from mvi_ray.cluster.retries import Loss
 from mvi_ray.cluster.unit import Failure
-from mvi_ray.errors import ClusterError
+from mvi_ray.errors import ClusterError, MviError
 
 _NODE = (NodeDiedError, ObjectLostError, ActorUnavailableError)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_OWN_CLASS = re.compile(r"^mvi_ray\.errors\.\w+: ")
 _WORKER = (WorkerCrashedError, RayActorError, TaskCancelledError)
 
 
@@ -32,7 +34,7 @@ def loss_of(error: Exception) -> Loss:
     """
     if isinstance(error, ActorDiedError) and error.actor_init_failed:
         raise ClusterError(
-            f"the network could not be loaded by its worker: {first_sentence(error)}; "
+            f"the network could not be loaded by its worker: {last_line(str(error))}; "
             "check the weights and the memory of the nodes"
         ) from None
     if isinstance(error, OutOfMemoryError):
@@ -63,9 +65,20 @@ def lost(error: Exception) -> ClusterError:
 
 def unable(error: Exception) -> ClusterError:
     """A worker failed before it began with a unit: it has not the program, or another version of it."""
+    cause = error.cause if isinstance(error, RayTaskError) and isinstance(error.cause, Exception) else error
+    # Ray puts a page of traceback behind its own advice where the program cannot be imported.
+    said = cause.reason if isinstance(cause, MviError) else last_line(str(cause))
     return ClusterError(
-        f"a worker of the cluster cannot run this program ({first_sentence(error)}); "
-        "install the same version of it on every machine"
+        f"a worker of the cluster cannot run this program ({said or type(cause).__name__}); "
+        "install the same versions on every machine"
+    )
+
+
+def unending(seconds: float) -> ClusterError:
+    """A worker was told to end and goes on."""
+    return ClusterError(
+        f"a worker did not end within {seconds:.0f} s of being told to; "
+        "look at the machines, and run it again"
     )
 
 
@@ -82,6 +95,13 @@ def first_sentence(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     sentence = lines[0].partition(". ")[0] if lines else type(error).__name__
     return sentence.replace(";", ",").rstrip(".")
+
+
+def last_line(text: str) -> str:
+    """The error at the end of a traceback, without colours; a semicolon would end the reason."""
+    lines = _COLOUR.sub("", text).strip().splitlines()
+    line = lines[-1].strip() if lines else ""
+    return _OWN_CLASS.sub("", line).replace(";", ",").rstrip(".")
 
 
 def _node_died(error: Exception) -> bool:

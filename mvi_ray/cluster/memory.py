@@ -84,6 +84,9 @@ class MemoryClasses:
             flying: bytes that a task reserves, to the number of those that have not ended.
             waiting: whether a large one of them has not begun.
         """
+        if not self.nodes:
+            # An autoscaler adds the first node for a task that waits for it.
+            return not any(flying.values())
         large = {one: count for one, count in flying.items() if one > self.share}
         cpus = sum(node.cpus for node in self.nodes) - sum(large.values())
         memory = sum(node.memory_bytes for node in self.nodes) - _total(large)

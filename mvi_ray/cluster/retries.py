@@ -61,6 +61,7 @@ class Ended:
         seconds: how long it had run.
         memory_bytes: most memory of its worker, as far as it is known.
         traceback: of an error that Python raised.
+        limit_s: how long it might have run.
     """
 
     loss: Loss
@@ -68,6 +69,7 @@ class Ended:
     seconds: float | None = None
     memory_bytes: int | None = None
     traceback: str = ""
+    limit_s: float | None = None
 
 
 def after_loss(
@@ -148,7 +150,7 @@ def _words(job: Job, ended: Ended, classes: MemoryClasses) -> tuple[str, str]:
         return f"the worker ran out of memory{ran}: {needs}", way_out
     if ended.loss is Loss.TIME:
         return (
-            f"it did not end within {ended.seconds or 0:.0f} s",
+            f"it did not end within {_duration(ended.limit_s or ended.seconds or 0.0)}",
             "look at the VOI, or use a larger spacing or bin width",
         )
     if ended.loss is Loss.NODE:
@@ -160,6 +162,10 @@ def _words(job: Job, ended: Ended, classes: MemoryClasses) -> tuple[str, str]:
         f"the worker process died{ran}",
         "look at the VOI: thousands of grey levels or a huge volume kill the engine",
     )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds < 2 * 60 else f"{seconds / 60:.3g} minutes"
 
 
 def _needs(job: Job, ended: Ended, largest: int) -> str:

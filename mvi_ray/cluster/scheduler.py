@@ -10,6 +10,7 @@ from mvi_ray.cluster.actors import Actors, starter
 from mvi_ray.cluster.claims import FREE
 from mvi_ray.cluster.limits import Limits
 from mvi_ray.cluster.memory import Node
+from mvi_ray.cluster.program import Program
 from mvi_ray.cluster.tasks import Tasks
 from mvi_ray.cluster.work import each_cr
 
@@ -47,10 +48,18 @@ def run_cr(
         limits: time and attempts of one unit.
 
     Raises:
-        ClusterError: Ray itself was lost; the units that are left have no result.
+        ClusterError: Ray itself was lost, or a worker has other versions; the units that are
+            left have no result.
     """
     return run_tasks(
-        units, each_cr, dict(settings), resources, claims=claims, limits=limits, name="compute_cr"
+        units,
+        each_cr,
+        dict(settings),
+        resources,
+        claims=claims,
+        limits=limits,
+        name="compute_cr",
+        program=Program.here("CR"),
     )
 
 
@@ -63,9 +72,12 @@ def run_tasks(
     claims: Claims = FREE,
     limits: Limits = _NO_LIMITS,
     name: str = "compute",
+    program: Program | None = None,
 ) -> Iterator[list[VoiResult]]:
     """As `run_cr`, with any function that gives the results of a unit one by one."""
-    tasks = Tasks(units, compute, argument, resources, claims=claims, limits=limits, name=name)
+    tasks = Tasks(
+        units, compute, argument, resources, claims=claims, limits=limits, name=name, program=program
+    )
     try:
         yield from tasks.results()
     finally:
@@ -89,16 +101,17 @@ def run_dlr(
         source: its weights.
         resources: what the cluster offers.
         claims: which units this run may compute.
-        limits: time and attempts of one batch.
+        limits: time and attempts of one unit.
 
     Raises:
-        ClusterError: the network cannot be loaded, or Ray itself was lost.
+        ClusterError: the network cannot be loaded, a worker has other versions, or Ray itself
+            was lost.
     """
     vois = sum(len(unit.vois) for unit in units)
     batches = -(-vois // settings.batch_size)
     actors = Actors(
         units,
-        starter(source, settings, gpu=bool(resources.gpus)),
+        starter(source, settings, Program.here("DLR"), gpu=bool(resources.gpus)),
         count=max(1, min(resources.gpus or _at_once(units, resources.cpus), batches)),
         size=settings.batch_size,
         resources=resources,

@@ -34,6 +34,7 @@ THREADS = dict.fromkeys(
         "OPENBLAS_NUM_THREADS",
         "MKL_NUM_THREADS",
         "NUMEXPR_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
         "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
     ),
     "1",
@@ -90,6 +91,7 @@ def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator
         _own_folder() if own else nullcontext() as folder,
         _own_token() if own else nullcontext(),
         _results_only_on_stdout(),
+        _handlers_kept(),
     ):
         try:
             _start(target, cpus, folder)
@@ -193,6 +195,22 @@ def _start(target: str, cpus: int | None, folder: str | None) -> None:
             _LOG.warning("Ray did not start in time; trying once more")
         else:
             return
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Leave a caller's own handlers of signals as they were: it may go on after this session."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            # None is a handler that was not set from Python, and cannot be.
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def _stop_as_on_ctrl_c() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class Supply:
     """
 
     def __init__(self, units: Sequence[Unit], claims: Claims, cpus: int) -> None:
-        self._waiting = sorted(units, key=lambda unit: (not unit.alone, unit.cost))
-        # `alone` sorts first, and the end of the list is taken first.
+        # Equal ones by name, as the plan has them.
+        self._waiting = deque(sorted(units, key=lambda unit: (unit.alone, -unit.cost, unit.vois[0].key)))
         self._claims = claims
         self._cpus = cpus
         self._taken: dict[int, Unit] = {}
@@ -46,8 +47,8 @@ class Supply:
             if len(chunk) >= 2 * self._cpus:
                 if ahead >= _AHEAD_S * self._cpus:
                     break
-                ahead += self._waiting[-1].cost
-            chunk.append(self._waiting.pop())
+                ahead += self._waiting[0].cost
+            chunk.append(self._waiting.popleft())
         taken = self._claims.take(chunk)
         for unit in taken:
             self._taken[id(unit)] = unit

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from mvi_ray.cluster.losses import cause_of, loss_of, lost, memory_of, unable
+from mvi_ray.cluster.losses import cause_of, loss_of, lost, memory_of, unable, unending
 from mvi_ray.cluster.memory import MemoryClasses, Node
 from mvi_ray.cluster.retries import Ended, Job, Loss, after_loss
 from mvi_ray.cluster.supply import Supply
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mvi_ray.cluster.claims import Claims
     from mvi_ray.cluster.limits import Limits
+    from mvi_ray.cluster.program import Program
     from mvi_ray.cluster.session import Resources
 
 _LOG = logging.getLogger("mvi_ray")
@@ -70,6 +71,7 @@ class Tasks:
         claims: who may compute what.
         limits: time and attempts of one unit.
         name: of the tasks, in the list of processes.
+        program: what every worker must have; None for any.
     """
 
     def __init__(
@@ -82,12 +84,13 @@ class Tasks:
         claims: Claims,
         limits: Limits,
         name: str,
+        program: Program | None = None,
     ) -> None:
         self._own = resources.own
         self._limits = limits
         self._supply = Supply(units, claims, resources.cpus)
         self._window = Window(self._supply, MemoryClasses(Node.alive(ray.nodes())))
-        self._compute, self._argument = ray.put(compute), ray.put(argument)
+        self._compute, self._argument, self._program = ray.put(compute), ray.put(argument), program
         self._task = ray.remote(num_cpus=1, max_retries=0, max_calls=_CALLS_OF_ONE_WORKER)(serve)
         self._name = name
         self._tasks: dict[int, Any] = {}
@@ -144,7 +147,9 @@ class Tasks:
         while (job := self._window.next(flying, waiting=waiting)) is not None:
             size = self._window.classes.size(job.needed)
             try:
-                stream = self._sized(size).remote(self._compute, job.unit, self._argument, size)
+                stream = self._sized(size).remote(
+                    self._compute, job.unit, self._argument, size, self._program
+                )
             except (RayError, ConnectionError) as error:
                 raise lost(error) from None
             self._flying[stream] = _Flight(job, size, list(job.unit.vois))
@@ -187,6 +192,8 @@ class Tasks:
         if isinstance(item, Begun):
             flight.begun, flight.pid = self._sign, item.pid
             self._unbegun = 0
+            if not self._window.classes.nodes:
+                self._look_at_nodes()
             return []
         return self._took(flight, item)
 
@@ -223,17 +230,18 @@ class Tasks:
             "TimeoutError" if loss is Loss.TIME else type(error).__name__ if error else "WorkerCrashedError",
             flight.seconds,
             memory_of(error, flight.pid) if error else None,
+            limit_s=self._limits.seconds(flight.job.unit.cost),
         )
         return self._again(flight, flight.left, ended)
 
     def _raised(self, stream: Any, error: RayTaskError) -> list[VoiResult]:
         """What was raised is the end of the VOI that was computed; those behind it go on."""
         flight = self._flying[stream]
-        if flight.begun is None:
-            raise unable(error) from None
         failure = cause_of(error, flight.job.unit.attempts + 1)
         if failure.error == "MemoryError":
-            return self._lost(stream, Loss.MEMORY, error)
+            return self._lost(stream, Loss.UNBEGUN if flight.begun is None else Loss.MEMORY, error)
+        if flight.begun is None:
+            raise unable(error) from None
         del self._flying[stream]
         if not flight.left:
             return []
@@ -260,19 +268,16 @@ class Tasks:
             if flight.begun is None or now < self._due(flight):
                 continue
             if flight.cancelled is not None:
-                raise ClusterError(
-                    f"a worker did not end within {_CANCEL_S:.0f} s of being told to; "
-                    "look at the machines, and run it again"
-                )
+                raise unending(_CANCEL_S)
             flight.cancelled = now
             ray.cancel(flight_of, force=True)
 
     def _look_for_signs(self) -> None:
-        """A cluster on which nothing starts: moved to what is there, and an own one given up."""
+        """Nodes come and go; where nothing starts for long, an own Ray is given up."""
         now = time.monotonic()
         if any(flight.begun is not None for flight in self._flying.values()):
             self._sign = max(self._sign, now)
-        if now - self._sign < _LOOK_AGAIN_S or now - self._looked < _LOOK_AGAIN_S:
+        if now - self._looked < _LOOK_AGAIN_S:
             return
         self._look_at_nodes()
         if now - self._sign >= self._limits.start_s:
@@ -290,7 +295,7 @@ class Tasks:
         if nodes:
             self._window.classes = MemoryClasses(nodes)
         elif time.monotonic() - self._sign >= self._limits.start_s or self._own:
-            raise lost(ClusterError("no node with a core is left"))
+            raise lost(ClusterError("it has no node with a core"))
         else:
             time.sleep(_WAIT_S)
         largest = self._window.classes.largest

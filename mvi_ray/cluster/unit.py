@@ -109,15 +109,18 @@ class Failure:
     @classmethod
     def of(cls, error: Exception, attempts: int = 1) -> Self:
         """Describe an exception."""
+        memory = _no_memory(error) or (error.__cause__ is not None and _no_memory(error.__cause__))
         if isinstance(error, MviError):
             reason, way_out = error.reason, error.way_out
         else:
             reason = " ".join(str(error).split()) or type(error).__name__
-            way_out = "report it with the traceback in the table quarantine"
+            way_out = (
+                "give each worker more memory"
+                if memory
+                else "report it with the traceback in the table quarantine"
+            )
         text = "".join(tracebacks.format_exception(error))
-        return cls(
-            reason, way_out, "MemoryError" if _no_memory(error) else type(error).__name__, text, attempts
-        )
+        return cls(reason, way_out, "MemoryError" if memory else type(error).__name__, text, attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,9 @@ class VoiResult:
     family: str = ""
 
 
-def _no_memory(error: Exception) -> bool:
+def _no_memory(error: BaseException) -> bool:
     """Also NumPy's own class, and what ITK and torch say in words."""
     words = str(error).lower()
-    return isinstance(error, MemoryError) or "bad_alloc" in words or "allocate memory" in words
+    return isinstance(error, MemoryError) or any(
+        said in words for said in ("bad_alloc", "allocate memory", "out of memory")
+    )

@@ -66,7 +66,7 @@ class Window:
 
     def _room(self, flying: Mapping[int, int]) -> bool:
         """Whether a job of the smallest size could go: only then is it time to claim more."""
-        return sum(flying.values()) < 2 * sum(node.cpus for node in self.classes.nodes)
+        return sum(flying.values()) < max(1, 2 * sum(node.cpus for node in self.classes.nodes))
 
     def _fitting(self, flying: Mapping[int, int], *, waiting: bool) -> Job | None:
         refused: set[int] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from mvi_ray.cluster.resident import forget_peak, give_back, peak_bytes, resident_bytes
 from mvi_ray.cluster.unit import Failure, Unit, Voi, VoiResult
-from mvi_ray.errors import UnreachableError
+from mvi_ray.errors import ClusterError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
+    from mvi_ray.cluster.program import Program
     from mvi_ray.extract.weights import WeightsSource
     from mvi_ray.study import ConventionalRadiomics, DeepRadiomics
     from mvi_ray.volume import Volume
@@ -38,7 +40,11 @@ class Begun:
 
 
 def serve(
-    compute: Callable[[Unit, Any], Iterator[VoiResult]], unit: Unit, argument: Any, memory_bytes: int
+    compute: Callable[[Unit, Any], Iterator[VoiResult]],
+    unit: Unit,
+    argument: Any,
+    memory_bytes: int,
+    program: Program | None = None,
 ) -> Iterator[Begun | VoiResult]:
     """Say when a unit begins, then hand over each VOI when it is ready.
 
@@ -46,23 +52,39 @@ def serve(
     goes to a fresh one.
 
     Args:
-        compute: what gives the results of a unit, one by one.
+        compute: what gives the results of a unit, one by one. What it does before it returns
+            its iterator is done before the unit begins.
         unit: what to compute.
         argument: second argument of `compute`.
         memory_bytes: what the task reserved; 0 for no limit.
+        program: that of the command, which this worker must have; None for any.
+
+    Raises:
+        ClusterError: before it begins: the worker has another program.
     """
     if next(_SERVED) and memory_bytes and resident_bytes() > memory_bytes:
         give_back()
         if resident_bytes() > memory_bytes:
             sys.exit(0)
+    if program is not None:
+        program.check()
+    results = compute(unit, argument)
     yield Begun(os.getpid())
-    yield from compute(unit, argument)
+    yield from results
 
 
 def each_cr(unit: Unit, settings: Mapping[str, ConventionalRadiomics]) -> Iterator[VoiResult]:
-    """Features of all VOIs of one image, as they are ready; one bad VOI does not cost the others."""
-    from mvi_ray.extract.cr import extract_cr
+    """Features of all VOIs of one image, as they are ready; one bad VOI does not cost the others.
 
+    Raises:
+        ClusterError: at once, before the first VOI: this machine cannot load the engine.
+    """
+    from mvi_ray.extract.cr import extract_cr, load_engine
+
+    try:
+        load_engine()
+    except ImportError as error:
+        raise ClusterError(f"{socket.gethostname()} cannot load PyRadiomics: {error}") from error
     _pin()
     family = settings[unit.family]
 
@@ -148,11 +170,15 @@ class EmbeddingWorker:
     Args:
         source: weights.
         settings: transform and batch size.
+        program: that of the command, which this worker must have; None for any.
     """
 
-    def __init__(self, source: WeightsSource, settings: DeepRadiomics) -> None:
+    def __init__(
+        self, source: WeightsSource, settings: DeepRadiomics, program: Program | None = None
+    ) -> None:
         from mvi_ray.extract.dlr import Embedder
 
+        self._program = program
         self._settings = settings
         self._trial = source.trial
         self._embedder = Embedder(source, settings)
@@ -160,7 +186,13 @@ class EmbeddingWorker:
         _pin()
 
     def serve(self, units: Sequence[Unit]) -> Iterator[Begun | list[VoiResult]]:
-        """Say when a batch begins, then hand it over as a whole."""
+        """Say when a batch begins, then hand it over as a whole.
+
+        Raises:
+            ClusterError: before it begins: the worker has another program.
+        """
+        if self._program is not None:
+            self._program.check()
         yield Begun(os.getpid())
         yield self.compute(units)
 

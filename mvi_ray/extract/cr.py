@@ -36,9 +36,11 @@ __all__ = [
     "cr_feature_sets",
     "enabled_image_types",
     "engine_settings",
+    "engine_versions",
     "expected_values",
     "extract_cr",
     "image_type_names",
+    "load_engine",
 ]
 
 ENGINE_PARITY = 1
@@ -89,6 +91,23 @@ def _versions() -> tuple[tuple[str, str | None], ...]:
             return None
 
     return tuple((package, installed(package)) for package in _PACKAGES)
+
+
+def engine_versions() -> dict[str, str | None]:
+    """What moves values, apart from settings: this module's parity and the versions of packages.
+
+    None where a package is not installed.
+    """
+    return {"parity": str(ENGINE_PARITY), **dict(_versions())}
+
+
+def load_engine() -> None:
+    """Import all that computes.
+
+    Raises:
+        ImportError: a package is missing or broken on this machine.
+    """
+    _engine()
 
 
 def cr_feature_sets(study: Study, phase: str, family: str = "CR") -> dict[str, FeatureSet]:
@@ -188,6 +207,7 @@ def _execute(
         except MviError:
             raise
         except MemoryError as error:
+            # The cause stays: who computes again with more memory tells it by that.
             raise ExtractionError(_OUT_OF_MEMORY) from error
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
@@ -196,7 +216,7 @@ def _execute(
     # The engine turns any exception of a single feature into NaN, even one that a larger
     # machine would not have seen.
     if any("MemoryError" in message.text for message in messages):
-        raise ExtractionError(_OUT_OF_MEMORY)
+        raise ExtractionError(_OUT_OF_MEMORY) from MemoryError("within one feature")
     return values, messages
 
 

@@ -123,7 +123,8 @@ class Embedder:
     width moves them by less than 1e-6 of the largest.
 
     On a CPU one VOI at a time is as fast as several (at 64 voxels a side, faster) and pads
-    nothing; a GPU takes `settings.batch_size`.
+    nothing; a GPU takes `settings.batch_size`. Where its memory does not hold so many, the
+    width is halved, and stays so.
 
     Args:
         source: the weights.
@@ -133,7 +134,7 @@ class Embedder:
 
     Attributes:
         device: name of the device in use.
-        width: VOIs in each forward pass.
+        width: VOIs in each forward pass, now.
 
     Raises:
         WeightsError: the weights cannot be loaded.
@@ -169,7 +170,8 @@ class Embedder:
 
         Raises:
             ExtractionError: an input has another shape, or values are not finite; the message
-                counts VOIs from 1.
+                counts VOIs from 1. Or the device has no memory even for one VOI; the cause then
+                is a `MemoryError`.
         """
         cube = (1, self._size, self._size, self._size)
         for place, voi in enumerate(batch, start=1):
@@ -179,12 +181,18 @@ class Embedder:
                     f"prepare it with the same settings"
                 )
         values = np.empty((len(batch), DLR_VALUES), dtype=np.float32)
-        for start in range(0, len(batch), self.width):
+        start = 0
+        while start < len(batch):
             part = batch[start : start + self.width]
             block = np.zeros((self.width, *cube), dtype=np.float32)
             for place, voi in enumerate(part):
                 block[place] = voi
-            values[start : start + len(part)] = self._forward(block)[: len(part)]
+            found = self._fitting(block)
+            if found is None:
+                self.width = max(1, self.width // 2)
+                continue
+            values[start : start + len(part)] = found[: len(part)]
+            start += len(part)
         broken = np.flatnonzero(~np.isfinite(values).all(axis=1)) + 1
         if broken.size:
             raise ExtractionError(
@@ -192,6 +200,24 @@ class Embedder:
                 f"of {len(batch)}; check the weights"
             )
         return values
+
+    def _fitting(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+        """One pass; None when the device's memory does not hold a block of several VOIs."""
+        import torch
+
+        try:
+            return self._forward(block)
+        except torch.OutOfMemoryError as error:
+            said = str(error)
+        # Only now is nothing of that pass held any more.
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        if len(block) > 1:
+            return None
+        raise ExtractionError(
+            f"{self.device} has not enough memory for one VOI of {self._size} voxels a side; "
+            f"lower `input_size`, or leave the GPU to this command alone"
+        ) from MemoryError(said)
 
     def _forward(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """One pass: (width, 1, s, s, s) to (width, 512)."""

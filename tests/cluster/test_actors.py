@@ -67,25 +67,24 @@ def test_a_voi_that_kills_or_hangs_its_worker_is_found_and_all_others_are_comput
     make_unit, start, ray_address
 ):
     """Also those of its own batch, and of the batch behind it."""
-    units = [make_unit(f"P{n}-", 2) for n in range(10)]
-    units[3:3] = [make_unit("segfault"), make_unit("hang")]
+    names = ["P0-", "segfault", "P1-", "hang", *(f"P{n}-" for n in range(2, 6))]
+    units = [make_unit(name, 1 + (name[0] == "P"), cost=9 - n) for n, name in enumerate(names)]
     units.append(make_unit("alone", alone=True))
     with ray_session(address=ray_address) as resources:
-        results = _run(units, start(), resources, unit_s=2)
+        # Far more than a loaded machine needs for what does not hang.
+        results = _run(units, start(), resources, unit_s=6)
     failures = {r.voi.name: r.failure for r in results if r.failure is not None}
     assert {name: f.error for name, f in failures.items()} == {
         "segfault0 AP": "ActorDiedError",
         "hang0 AP": "TimeoutError",
     }
     assert failures["segfault0 AP"].reason.startswith("the worker process died after ")
-    assert failures["hang0 AP"].reason == "it did not end within 2 s"
+    assert failures["hang0 AP"].reason == "it did not end within 6 s"
     assert sorted(r.voi.name for r in results) == sorted(v.name for u in units for v in u.vois)
 
 
 def test_a_network_that_cannot_be_loaded_is_no_failure_of_a_voi(make_unit, start, ray_address):
-    """It ends the run with a way out."""
-    with (
-        ray_session(address=ray_address) as resources,
-        pytest.raises(ClusterError, match=r"the network could not be loaded by its worker: .*; check"),
-    ):
+    """It ends the run with what was raised and a way out."""
+    text = r"the network could not be loaded by its worker: ValueError: no such file; check the weights"
+    with ray_session(address=ray_address) as resources, pytest.raises(ClusterError, match=text):
         _run([make_unit("P", 2)], start(loads=False), resources)

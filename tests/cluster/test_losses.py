@@ -16,9 +16,9 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from mvi_ray.cluster.losses import cause_of, first_sentence, loss_of, memory_of
+from mvi_ray.cluster.losses import cause_of, first_sentence, loss_of, memory_of, unable
 from mvi_ray.cluster.retries import Loss
-from mvi_ray.errors import ClusterError, ExtractionError
+from mvi_ray.errors import ClusterError, ExtractionError, WeightsError
 
 
 def _raised(error):
@@ -77,3 +77,37 @@ def test_advice_of_ray_stays_out_of_a_reason():
     """Its first sentence only, and no semicolon, which would end the reason."""
     assert first_sentence(RuntimeError("disk full; really. See:\nthe docs.")) == "disk full, really"
     assert first_sentence(RuntimeError()) == "RuntimeError"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ClusterError("node7 has scipy 1.16 instead of 1.15"), "node7 has scipy 1.16 instead of 1.15"),
+        (
+            RuntimeError("It failed to import.\nTraceback:\nModuleNotFoundError: No module named 'mvi_ray'"),
+            "ModuleNotFoundError: No module named 'mvi_ray'",
+        ),
+        (AssertionError(), "AssertionError"),
+    ],
+    ids=["ours", "no program", "no words"],
+)
+def test_a_worker_that_cannot_begin_says_why_in_its_own_words(error, told):
+    """Not with the name of a task in colours, which is where Ray's text begins."""
+    wrapped = RayTaskError("compute_cr", f"\x1b[36mray::compute_cr()\x1b[39m (pid=1)\n{error!r}", error)
+    for one in (wrapped, wrapped.as_instanceof_cause()):
+        assert unable(one).reason == f"a worker of the cluster cannot run this program ({told})"
+        assert unable(one).way_out == "install the same versions on every machine"
+
+
+def test_a_network_that_cannot_be_loaded_names_what_is_missing():
+    """Ray gives only the text of what its start raised."""
+    error = WeightsError("/w/own.pth cannot be read: No such file; it must lie there on every machine")
+    start = "\x1b[36mray::EmbeddingWorker.__init__()\x1b[39m (pid=1)\nTraceback"
+    text = f"{start}\nmvi_ray.errors.WeightsError: {error}"
+    with pytest.raises(ClusterError) as caught:
+        loss_of(ActorDiedError(RayTaskError("__init__", text, error)))
+    assert caught.value.reason == (
+        "the network could not be loaded by its worker: "
+        "/w/own.pth cannot be read: No such file, it must lie there on every machine"
+    )
+    assert caught.value.way_out == "check the weights and the memory of the nodes"

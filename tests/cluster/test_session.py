@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 _SCRIPT = """
-import json, sys, time
+import json, signal, sys, time
 from pathlib import Path
 import ray
 from mvi_ray.cluster.processes import processes_of
@@ -28,7 +28,13 @@ def work(mark):
     Path(mark).touch()
     time.sleep(600)
 
+def own_handler(*_):
+    sys.exit(3)
+
 told = Path(sys.argv[1])
+signs = (signal.SIGTERM, signal.SIGHUP)
+for sign in signs:
+    signal.signal(sign, own_handler)
 for end in sys.argv[2:]:
     mark = told.with_suffix(".begun")
     mark.unlink(missing_ok=True)
@@ -39,7 +45,8 @@ for end in sys.argv[2:]:
             while not mark.exists():
                 time.sleep(0.02)
             folder = ray._private.worker.global_worker.node.get_temp_dir_path()
-            told.write_text(json.dumps([folder, [one.pid for one in processes_of(folder)]]))
+            with told.open("a") as file:
+                print(json.dumps([folder, [one.pid for one in processes_of(folder)]]), file=file)
             if end == "error":
                 raise ZeroDivisionError
             if end == "wait":
@@ -49,6 +56,8 @@ for end in sys.argv[2:]:
         pass
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        assert [signal.getsignal(sign) for sign in signs] == [own_handler] * 2
 """
 
 
@@ -71,35 +80,31 @@ def _lives(pid):
         return False
 
 
-def _nothing_is_left(tmp_path):
-    folder, pids = json.loads((tmp_path / "told").read_text())
-    assert len(pids) > 3
-    deadline = time.monotonic() + 3
-    while any(map(_lives, pids)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert [pid for pid in pids if _lives(pid)] == []
-    assert not Path(folder).exists()
-    assert list((tmp_path / "home").rglob("*")) == []
+@pytest.mark.parametrize(
+    ("ends", "sign"),
+    [(("success", "error"), signal.SIGTERM), ((), signal.SIGINT)],
+    ids=["sigterm", "ctrl-c"],
+)
+def test_nothing_is_left_behind(tmp_path, ends, sign):
+    """By success, error or a signal: no process though a task still runs, no folder, no token at home.
 
-
-@pytest.mark.parametrize("end", ["success", "error"])
-def test_nothing_is_left_behind(tmp_path, end):
-    """No process though a task still runs, no folder, no token in the home folder; also the second time."""
-    process = _start(tmp_path, "success", end)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    _nothing_is_left(tmp_path)
-
-
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-def test_nothing_is_left_behind_by_a_signal(tmp_path, sign):
-    """The task that ran ends with its session."""
-    process = _start(tmp_path, "wait")
-    deadline = time.monotonic() + 60
+    Nor a handler of signals in the program that goes on.
+    """
+    process = _start(tmp_path, *ends, "wait")
+    deadline = time.monotonic() + 180
     ready = tmp_path / "told.ready"
     while not ready.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(sign)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    _nothing_is_left(tmp_path)
+    sessions = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    assert len(sessions) == len(ends) + 1
+    for folder, pids in sessions:
+        assert len(pids) > 3
+        deadline = time.monotonic() + 3
+        while any(map(_lives, pids)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert [pid for pid in pids if _lives(pid)] == []
+        assert not Path(folder).exists()
+    assert list((tmp_path / "home").rglob("*")) == []

@@ -12,6 +12,7 @@ from mvi_ray.cluster.memory import MemoryClasses, Node
 from mvi_ray.cluster.retries import Job
 from mvi_ray.cluster.supply import Supply
 from mvi_ray.cluster.window import Window
+from mvi_ray.project.planning import largest_first
 
 _GIB = 1024**3
 _NODE = MemoryClasses((Node(2, 8 * _GIB),))
@@ -55,6 +56,13 @@ def test_the_largest_is_taken_first_and_what_runs_alone_last(make_unit):
     units = [make_unit("small", cost=1), make_unit("alone", cost=99, alone=True), make_unit("large", cost=5)]
     taken = Supply(units, FREE, cpus=2).take()
     assert [unit.vois[0].name for unit in taken] == ["large0 AP", "small0 AP", "alone0 AP"]
+
+
+def test_equal_units_are_taken_in_the_order_of_the_plan(make_unit):
+    """By name, whatever order they come in."""
+    taken = Supply([make_unit(name) for name in "cabd"], FREE, cpus=2).take()
+    assert [unit.vois[0].name for unit in taken] == ["a0 AP", "b0 AP", "c0 AP", "d0 AP"]
+    assert taken == largest_first(taken)
 
 
 def test_what_another_run_holds_is_left_out(make_unit):

@@ -24,6 +24,12 @@ def _refuse():
     raise ExtractionError("mask is empty; check the label")
 
 
+def _because_of(cause):
+    error = ExtractionError("PyRadiomics stopped; check the image")
+    error.__cause__ = cause
+    return error
+
+
 def _unit(vois, attempts=0):
     made = tuple(
         Voi((("patient_id", f"P{n}"), ("phase", "AP")), "digest", _STORED, {"original": "f"}, 2.0)
@@ -59,13 +65,24 @@ def test_an_error_of_others_says_what_to_do_with_it():
 
 @pytest.mark.parametrize(
     "error",
-    [MemoryError(), _ArrayMemoryError(), RuntimeError("std::bad_alloc"), RuntimeError("boom")],
-    ids=["python", "numpy", "itk", "other"],
+    [
+        MemoryError(),
+        _ArrayMemoryError(),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        _because_of(MemoryError()),
+    ],
+    ids=["python", "numpy", "itk", "cuda", "cause"],
 )
 def test_want_of_memory_has_one_name(error):
-    """Whoever says so, and in whichever words."""
-    wanted = isinstance(error, MemoryError) or "bad_alloc" in str(error)
-    assert (Failure.of(error).error == "MemoryError") is wanted
+    """Whoever says so, in whichever words, or as the cause of an error of ours."""
+    assert Failure.of(error).error == "MemoryError"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("boom"), _because_of(ValueError("boom"))])
+def test_another_error_keeps_its_name(error):
+    """Also one with a cause."""
+    assert Failure.of(error).error == type(error).__name__
 
 
 def test_durations_are_no_part_of_a_result():

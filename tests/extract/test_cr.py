@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mvi_ray.cluster.unit import Failure
 from mvi_ray.errors import (
     ExtractionError,
     FeatureCountError,
@@ -193,8 +194,25 @@ def test_memory_that_ran_out_inside_a_feature_is_no_value(monkeypatch: pytest.Mo
         raise MemoryError
 
     monkeypatch.setattr(RadiomicsGLCM, "getMCCFeatureValue", exhaust)
-    with pytest.raises(ExtractionError, match=r"memory ran out .*; raise `bin_width`"):
+    with pytest.raises(ExtractionError, match=r"memory ran out .*; raise `bin_width`") as caught:
         extract_cr(*phantom(), settings(), "AP", ["original"])
+    assert Failure.of(caught.value).error == "MemoryError"
+
+
+def test_memory_that_ran_out_in_the_engine_is_told_from_its_other_errors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the name under which the VOI is computed again with more memory."""
+    from radiomics import imageoperations
+
+    def exhaust(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(imageoperations, "cropToTumorMask", exhaust)
+    with pytest.raises(ExtractionError, match=r"memory ran out .*; raise `bin_width`") as caught:
+        extract_cr(*phantom(), settings(), "AP", ["original"])
+    failure = Failure.of(caught.value)
+    assert (failure.error, failure.way_out.split()[0]) == ("MemoryError", "raise")
 
 
 def test_floating_point_traps_of_the_caller_change_no_value() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mvi_ray.cluster.unit import Failure
 from mvi_ray.errors import ExtractionError, GeometryError, StudyError, UsageError
 from mvi_ray.extract.dlr import KINETICS_MEAN, KINETICS_STD, Embedder, dlr_feature_set, prepare
 from mvi_ray.extract.weights import WeightsSource, load_network, resolve
@@ -318,6 +319,49 @@ def test_width_of_a_pass_follows_the_device(embedder, wide):
     """One VOI on a CPU, unless asked otherwise."""
     assert (embedder.device, embedder.width) == ("cpu", 1)
     assert wide.width == 4
+
+
+class Crowded(torch.nn.Module):
+    """A network on a device that holds so many VOIs at once."""
+
+    def __init__(self, network: torch.nn.Module, room: int) -> None:
+        super().__init__()
+        self.network, self.room, self.asked = network, room, []
+
+    def embed(self, block: torch.Tensor) -> torch.Tensor:
+        """Values, or what torch raises."""
+        self.asked.append(len(block))
+        if len(block) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return self.network.embed(block)
+
+
+def crowded(room: int, width: int) -> Embedder:
+    """Asked for blocks of so many VOIs, with room for fewer."""
+    found = Embedder(resolve("random"), DLR, "cpu", width=width)
+    found._network = Crowded(found._network, room)
+    return found
+
+
+def test_a_device_that_does_not_hold_a_batch_gets_half_of_it(embedder, cubes):
+    """From then on: no VOI fails, and none waits for another failure."""
+    small = crowded(room=2, width=5)
+    found = small.embed(cubes)
+    assert np.abs(found - embedder.embed(cubes)).max() <= 1e-5 * np.abs(found).max()
+    assert (small.width, small._network.asked) == (2, [5, 2, 2, 2])
+    assert np.array_equal(small.embed(cubes[:3]), found[:3])
+    assert small._network.asked[4:] == [2, 2]
+
+
+def test_a_device_that_does_not_hold_one_voi_is_want_of_memory(cubes):
+    """Not an error of the VOI: it may be tried again."""
+    full = crowded(room=0, width=4)
+    with pytest.raises(
+        ExtractionError, match=r"cpu has not enough memory for one VOI of 16 .*; lower"
+    ) as caught:
+        full.embed(cubes[:2])
+    assert full._network.asked == [4, 2, 1]
+    assert Failure.of(caught.value).error == "MemoryError"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
