@@ -10,6 +10,7 @@ import pytest
 
 from mvi_ray.cluster import actors, scheduler, tasks
 from mvi_ray.cluster.limits import Limits
+from mvi_ray.cluster.program import Program
 from mvi_ray.cluster.session import Resources, ray_session
 from mvi_ray.errors import ClusterError
 
@@ -244,6 +245,17 @@ def test_units_that_run_alone_run_when_nothing_else_does(make_unit, compute, ray
     events = [path.name.split()[1:] for path in sorted(tmp_path.iterdir())]
     assert {name for name, _ in events[:6]} == {"many"}
     assert events[6:] == [["alone", "begins"], ["alone", "ends"]] * 3
+
+
+@pytest.mark.slow
+def test_a_worker_with_another_program_ends_the_run(make_unit, compute, ray_address):
+    """The package and both versions are named; no unit has failed, and all are given back."""
+    claims = _Recording()
+    wanted = Program("CR", (("SimpleITK", "1.0"),))
+    text = r"cannot run this program \(\S+ has SimpleITK \S+ instead of 1.0\); install the same versions"
+    with ray_session(address=ray_address) as resources, pytest.raises(ClusterError, match=text):
+        _run([make_unit("P", 2)], compute, resources, claims=claims, program=wanted)
+    assert claims.released == claims.taken
 
 
 @pytest.mark.slow
