@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mvi_ray.cluster.session import THREADS
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="reads the process tree from /proc"),
@@ -78,6 +80,13 @@ def _lives(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("library", ["OMP", "OPENBLAS", "MKL", "VECLIB"])
+def test_each_library_of_a_worker_is_told_to_use_one_thread(library):
+    """Apple's vecLib is NumPy's BLAS on macOS."""
+    names = [name for name in THREADS if name.startswith(f"{library}_") and name.endswith("_THREADS")]
+    assert [THREADS[name] for name in names] == ["1"]
 
 
 @pytest.mark.parametrize(
