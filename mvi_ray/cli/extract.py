@@ -26,7 +26,7 @@ def extract(
     ] = None,
     cpus: Annotated[
         int | None,
-        typer.Option(min=1, envvar="MVI_CPUS", help="Cores of this machine; all by default."),
+        typer.Option(min=1, envvar="MVI_CPUS", help="Cores of this machine; by default all that it may use."),
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="Address of a running Ray cluster; RAY_ADDRESS by default.")
@@ -51,7 +51,9 @@ def extract(
 ) -> None:
     """Compute every feature that is missing. Stop it at any time: the next call goes on."""
     if dry_run:
-        found = project().forecast(families=family, cpus=cpus, weights=weights, retry_failed=retry_failed)
+        found = project().forecast(
+            families=family, cpus=cpus, address=address, weights=weights, retry_failed=retry_failed
+        )
         if as_json:
             print_json(found.to_json())
         else:
@@ -99,11 +101,11 @@ def forecast(found: Forecast) -> None:
                 Text(f"{one.largest}: {duration(one.largest_s)}"),
             )
         out().print(table)
-        cores = "1 core" if found.cores == 1 else f"{found.cores} cores"
-        out().print(f"About {duration(found.wall_s)} on {cores}, {duration(found.cpu_s)} of one core.")
+        out().print(_in_all(found))
         if not all(one.calibrated_from for one in found.families):
             out().print(
-                "Predicted from sizes alone: nothing like it was computed on this machine yet.",
+                "Predicted from sizes alone: the store holds nothing like it yet that tells how quick "
+                "its machines are.",
                 style="yellow",
             )
     if found.quarantined:
@@ -112,6 +114,14 @@ def forecast(found: Forecast) -> None:
             "see `mvi status --failed`, or use --retry-failed.",
             style="red",
         )
+
+
+def _in_all(found: Forecast) -> str:
+    of_one = f"{duration(found.cpu_s)} of one core"
+    if found.cores is None or found.wall_s is None:
+        return f"About {of_one}; how long that takes depends on the cluster, whose size is not known yet."
+    cores = "1 core" if found.cores == 1 else f"{found.cores} cores"
+    return f"About {duration(found.wall_s)} on {cores}, {of_one}."
 
 
 def extracted(summary: ExtractSummary, *, as_json: bool) -> None:

@@ -39,11 +39,15 @@ class StoreClaims:
         store: where others are seen.
         presence: which runs live.
         run_id: the run that asks; it is present already.
+        settings: (family, phase) to the digest of what this run computes there, see `settings_digests`.
     """
 
-    def __init__(self, store: Store, presence: Presence, run_id: str) -> None:
+    def __init__(
+        self, store: Store, presence: Presence, run_id: str, settings: Mapping[tuple[str, str], str]
+    ) -> None:
         self._store = store
         self._run = run_id
+        self._settings = settings
         self._attempts = Attempts(store.tables["attempts"], presence, run_id)
         self._attempts.look()
         self.failures = _failures(store.tables["quarantine"])
@@ -54,11 +58,17 @@ class StoreClaims:
         self._given_up: set[Key] = set()
         self._held: list[Unit] = []
         self._elsewhere: set[Key] = set()
+        self._failed: set[Key] = set()
 
     @property
     def elsewhere(self) -> int:
         """VOIs that another run holds, or has computed since this one began."""
-        return len(self._elsewhere)
+        return len(self._elsewhere - self._failed)
+
+    @property
+    def failed_elsewhere(self) -> int:
+        """VOIs that another run has failed at since this one began, as of the last look."""
+        return len(self._elsewhere & self._failed)
 
     def sorted_out(self, units: Sequence[Unit]) -> Sorted:
         """The units of a plan by what killed runs tell of them. A suspected VOI becomes a unit of its own."""
@@ -143,6 +153,8 @@ class StoreClaims:
         Raises:
             StoreError: the store cannot be written.
         """
+        if self._elsewhere:
+            self._failed = self._failed_since()
         ended = {key for key, one in self._own.items() if not one.is_released} | self._given_up
 
         def is_needed(one: Attempt) -> bool:
@@ -202,18 +214,21 @@ class StoreClaims:
                 for key, sets in by_voi[tuple(stored)]:
                     if one in sets:
                         done.setdefault(key, set()).add(one)
-        failed = self._failed_since()
+        self._failed = self._failed_since()
         for key, sets in itertools.chain.from_iterable(by_voi.values()):
-            if key in failed:
+            if key in self._failed:
                 done[key] = set(sets)
         return done
 
     def _failed_since(self) -> set[Key]:
-        """What other runs have put into quarantine since before the plan."""
+        """What other runs under the same settings have put into quarantine since before the plan."""
+        phase = 1 + VOI_KEY.index("phase")
         return {
             (*key, row["input_digest"])
             for key, row in _failures(self._store.tables["quarantine"]).items()
-            if row["run_id"] != self._run and row != self.failures.get(key)
+            if row["run_id"] != self._run
+            and row != self.failures.get(key)
+            and row["settings_digest"] == self._settings.get((key[0], key[phase]))
         }
 
     def _stored_since(self, name: str, vois: Mapping[Key, Any]) -> list[tuple[str, ...]]:
@@ -293,12 +308,10 @@ def _sets(voi: Voi) -> frozenset[str]:
 
 
 def _failures(quarantine: Table) -> dict[tuple[str, ...], dict[str, Any]]:
-    names = ("family", *VOI_KEY, "stage", "input_digest", "run_id", "failed_at")
-    rows = quarantine.read(names).to_pylist()
+    known = ("run_id", "input_digest", "settings_digest", "failed_at")
+    rows = quarantine.read(("family", *VOI_KEY, "stage", *known)).to_pylist()
     return {
-        (row["family"], *(row[k] for k in VOI_KEY)): {
-            k: row[k] for k in ("run_id", "input_digest", "failed_at")
-        }
+        (row["family"], *(row[k] for k in VOI_KEY)): {k: row[k] for k in known}
         for row in rows
         if row["stage"] == "extract"
     }

@@ -45,7 +45,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """By how much VOIs take longer than predicted, on this machine and with these images.
+    """By how much VOIs take longer than predicted, on the machines that filled the store and with its images.
 
     Args:
         factors: (family, phase, region) to the factor, and (family,) to that of the whole family.
@@ -110,7 +110,7 @@ class Costs:
         return self._models[family].bytes(VoiSize.of_row(mask), mask["phase"], image_types)
 
     def calibrated(self, store: Store, masks: Mapping[tuple[str, ...], Mapping[str, Any]]) -> Costs:
-        """With factors from the VOIs that the published catalog shows.
+        """With factors from the VOIs that a catalog shows.
 
         Args:
             store: whose catalog to ask; of a large study a sample of patients answers.

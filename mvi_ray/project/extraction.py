@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import StoreBusyError, StoreError
 from mvi_ray.ingest.problem import Problem
 from mvi_ray.project.claims import StoreClaims
 from mvi_ray.project.committing import Committer
+from mvi_ray.project.cores import planned_cores
 from mvi_ray.project.cost import VOI_KEY
 from mvi_ray.project.declarations import declarations, feature_sets, weights_sources
 from mvi_ray.project.following import Following
-from mvi_ray.project.planning import chosen_families, make_plan
+from mvi_ray.project.planning import chosen_families, make_plan, queues, settings_digests
 from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.regions import derive_again, outdated_regions
 from mvi_ray.store.presence import Presence
@@ -26,13 +28,14 @@ from mvi_ray.store.tables import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from mvi_ray.cluster.session import Resources
     from mvi_ray.cluster.unit import Unit, VoiResult
     from mvi_ray.extract.weights import WeightsSource
     from mvi_ray.project.claims import Sorted
+    from mvi_ray.project.planning import Plan
     from mvi_ray.project.project import Project
+    from mvi_ray.store.declarations import Declarations
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Options:
 
     Args:
         families: only these; all of the study when None.
-        cpus: cores of a local Ray; all when None.
+        cpus: cores of a local Ray; all that this process may use when None.
         address: of a running Ray cluster.
         weights: file of weights of family DLR.
         retry_failed: also try what is in quarantine.
@@ -65,7 +68,8 @@ class ExtractSummary:
         planned: VOIs that were missing, counted for each family.
         computed: VOIs committed.
         failed: VOIs put into quarantine in this call.
-        quarantined: VOIs that stay there and were not tried.
+        quarantined: VOIs that stay there and were not tried, also those that another extraction has
+            failed at since this one began.
         elsewhere: VOIs that another extraction holds, or computed since this one began.
         values: numbers committed.
         trial_weights: whether embeddings come from random weights.
@@ -139,10 +143,11 @@ def extract(project: Project, options: Options, progress: Progress | None = None
     run_id = f"extract-{now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
     presence = Presence(project.store.root)
     with project.store.shared("extract"):
-        work = _Work(project, options, weights, summary)
+        study = declarations(project, weights)
+        work = _Work(project, options, weights, study, summary)
         try:
             with presence.entered(run_id):
-                claims = StoreClaims(project.store, presence, run_id)
+                claims = StoreClaims(project.store, presence, run_id, settings_digests(study))
                 work.do(claims, run_id, families, progress or silent)
         finally:
             if work.committer is not None:
@@ -224,6 +229,7 @@ class _Work:
         project: its study and store.
         options: flags.
         weights: by family.
+        study: what is current.
         summary: filled on the way.
         committer: set when there was something to write and the store could be written.
     """
@@ -231,16 +237,13 @@ class _Work:
     project: Project
     options: Options
     weights: Mapping[str, WeightsSource]
+    study: Declarations
     summary: ExtractSummary
     committer: Committer | None = None
 
     def do(self, claims: StoreClaims, run_id: str, families: tuple[str, ...], progress: Progress) -> None:
-        store = self.project.store
-        study = declarations(self.project, self.weights)
-        store.publish(study)
-        plan = make_plan(
-            self.project, study, families, retry_failed=self.options.retry_failed, cores=self._cores
-        )
+        store, study = self.project.store, self.study
+        plan = self._plan(families)
         self.summary.planned, self.summary.quarantined = plan.vois, plan.quarantined
         # Only the very rows that were found solved: another run may have put new ones in their place.
         solved = [
@@ -250,8 +253,8 @@ class _Work:
         ]
         if solved:
             store.tables["quarantine"].delete(*solved)
-            store.publish(study)
         if not plan.units:
+            store.publish(study)
             claims.settle(families)
             return
         _write_feature_sets(self.project, self.weights)
@@ -270,17 +273,23 @@ class _Work:
             raise
         self._end(claims, committer, families)
 
-    @property
-    def _cores(self) -> int | None:
-        """Cores of a local Ray; None for a cluster, whose size is not known before it is reached."""
-        if self.options.address or os.environ.get("RAY_ADDRESS"):
-            return None
-        return self.options.cpus or os.cpu_count()
+    def _plan(self, families: tuple[str, ...]) -> Plan:
+        """On a catalog of its own: another run, of a study before an edit, may publish at any time."""
+        with TemporaryDirectory(prefix="mvi-") as folder:
+            return make_plan(
+                self.project,
+                self.study,
+                families,
+                retry_failed=self.options.retry_failed,
+                cores=planned_cores(self.options.cpus, self.options.address),
+                store=self.project.store.pinned(Path(folder) / "mvi.duckdb", self.study),
+            )
 
     def _end(self, claims: StoreClaims, committer: Committer, families: tuple[str, ...]) -> None:
         committer.commit()
-        self.summary.elsewhere = claims.elsewhere
         claims.settle(families)
+        self.summary.elsewhere = claims.elsewhere
+        self.summary.quarantined += claims.failed_elsewhere
         self.committer = committer
 
     def _compute(self, units: list[Unit], claims: StoreClaims, following: Following) -> None:
@@ -290,9 +299,11 @@ class _Work:
             return
         from mvi_ray.cluster.session import ray_session
 
-        with ray_session(self.options.cpus, self.options.address) as resources:
+        together = queues(self.project.study, {unit.family: None for unit in units})
+        cpus = planned_cores(self.options.cpus, self.options.address)
+        with ray_session(cpus, self.options.address) as resources:
             while chosen.ordinary or chosen.suspects:
-                for families, run in self._engines(claims, resources):
+                for families, run in self._engines(together, claims, resources):
                     following.begin(families, resources.cpus)
                     for wave in chosen.of(families).waves(resources.cpus):
                         with _closing(run(wave)) as results:
@@ -307,22 +318,24 @@ class _Work:
         following.end()
 
     def _engines(
-        self, claims: StoreClaims, resources: Resources
+        self, together: Sequence[Sequence[str]], claims: StoreClaims, resources: Resources
     ) -> Iterator[tuple[Collection[str], Callable[[list[Unit]], Iterator[list[VoiResult]]]]]:
         """Families that are computed together, and what computes them."""
         from mvi_ray.cluster.limits import Limits
         from mvi_ray.cluster.scheduler import run_cr, run_dlr
 
-        families = self.project.study.families
+        known = self.project.study.families
         common: dict[str, Any] = {
             "resources": resources,
             "claims": claims,
             "limits": Limits(self.options.unit_s),
         }
-        if engines := families.cr_like:
-            yield engines, partial(run_cr, settings=engines, **common)
-        for family, source in self.weights.items():
-            yield {family}, partial(run_dlr, settings=families.dlr_like[family], source=source, **common)
+        for names in together:
+            if names[0] in known.cr_like:
+                yield names, partial(run_cr, settings=known.cr_like, **common)
+            else:
+                network, source = known.dlr_like[names[0]], self.weights[names[0]]
+                yield names, partial(run_dlr, settings=network, source=source, **common)
 
 
 def _give_up(chosen: Sorted, following: Following) -> None:

@@ -39,6 +39,7 @@ class Extractions:
         *,
         families: Sequence[str] | None = None,
         cpus: int | None = None,
+        address: str | None = None,
         weights: str | Path | None = None,
         retry_failed: bool = False,
     ) -> Forecast:
@@ -46,7 +47,8 @@ class Extractions:
         from mvi_ray.project.extraction import Options
         from mvi_ray.project.forecast import forecast
 
-        return forecast(cast("Project", self), Options(families, cpus, None, _path(weights), retry_failed))
+        options = Options(families, cpus, address, _path(weights), retry_failed)
+        return forecast(cast("Project", self), options)
 
     def failed(self) -> list[dict[str, Any]]:
         """Every failure in quarantine, with reason, attempts, time, memory and traceback."""

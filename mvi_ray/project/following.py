@@ -26,11 +26,16 @@ class _Bar:
     count: int = 0
     failed: int = 0
     begin: float = 0.0
+    before: int = 0
+
+    def start(self) -> None:
+        """Work at the family begins, or goes on after others; its rate is that from now on."""
+        self.begin, self.before = time.monotonic(), self.count
 
     @property
     def rate(self) -> float:
         """VOIs in a minute."""
-        return 60 * self.count / max(time.monotonic() - self.begin, 1e-9)
+        return 60 * (self.count - self.before) / max(time.monotonic() - self.begin, 1e-9)
 
     @property
     def note(self) -> str:
@@ -97,19 +102,24 @@ class Following:
         }
         self._units = units
         self._queue = _Queue((), 1)
+        self._ended: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
         self._committer = committer
         self._progress = progress
 
     def begin(self, families: Collection[str], cores: int) -> None:
-        """Work at these families begins, in one queue.
+        """Work at these families begins, in one queue of what has no result yet.
 
         Args:
             families: computed side by side.
             cores: that share the work.
         """
-        self._queue = _Queue([unit for family in families for unit in self._units.get(family, ())], cores)
+        units = [unit for family in families for unit in self._units.get(family, ())]
+        open_ = [
+            (unit, [voi for voi in unit.vois if (unit.family, voi.key) not in self._ended]) for unit in units
+        ]
+        self._queue = _Queue([unit.of(vois) for unit, vois in open_ if vois], cores)
         for family in [name for name in self._bars if name in families]:
-            self._bars[family].begin = time.monotonic()
+            self._bars[family].start()
             self._show(family)
 
     def add(self, results: Collection[VoiResult], family: str | None = None) -> None:
@@ -122,6 +132,7 @@ class Following:
         for result in results:
             name = family or result.family
             self._queue.ended(name, result.voi)
+            self._ended.add((name, result.voi.key))
             sorted_out.setdefault(name, []).append(result)
         if not results:
             self._committer.commit_if_due()

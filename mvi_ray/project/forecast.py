@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,11 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import StoreError
-from mvi_ray.project.cost import family_settings
+from mvi_ray.project.cores import planned_cores
 from mvi_ray.project.declarations import declarations, weights_sources
-from mvi_ray.project.planning import chosen_families, largest_first, make_plan
+from mvi_ray.project.planning import chosen_families, largest_first, make_plan, queues
 from mvi_ray.project.regions import outdated_regions
-from mvi_ray.study import ConventionalRadiomics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +43,8 @@ class FamilyForecast:
         largest: the unit that takes longest, in words.
         largest_s: its predicted seconds.
         memory_bytes: predicted most memory of a worker.
-        calibrated_from: stored VOIs that corrected the prediction; 0: it is that of another machine.
+        calibrated_from: stored VOIs that corrected the prediction; 0: it is that of the machine
+            with which the formulas were fitted.
     """
 
     family: str
@@ -65,16 +64,18 @@ class Forecast:
 
     Args:
         families: with something to compute, in the order of the study.
-        cores: that the wall time is told for.
-        wall_s: predicted seconds from start to end, Ray's own start included; 0 with nothing to do.
+        cores: that the wall time is told for; None for a cluster, whose size nobody knows before it
+            is reached.
+        wall_s: predicted seconds from start to end, Ray's own start included; 0 with nothing to do,
+            None where the cores are not known.
         quarantined: VOIs that stay in quarantine.
         outdated: region to the number of masks that would first be made anew, because the study
             defines the region otherwise now. Their VOIs stand in no other figure.
     """
 
     families: tuple[FamilyForecast, ...]
-    cores: int
-    wall_s: float
+    cores: int | None
+    wall_s: float | None
     quarantined: int
     outdated: Mapping[str, int] = field(default_factory=dict)
 
@@ -97,7 +98,7 @@ class Forecast:
             ],
             "cores": self.cores,
             "cpu_s": round(self.cpu_s, 1),
-            "wall_s": round(self.wall_s, 1),
+            "wall_s": None if self.wall_s is None else round(self.wall_s, 1),
             "memory_bytes": self.memory_bytes,
             "quarantined": self.quarantined,
             "outdated": dict(self.outdated),
@@ -109,7 +110,8 @@ def forecast(project: Project, options: Options) -> Forecast:
 
     Args:
         project: its study and store; a store that may only be read will do.
-        options: as for `extract`. Without `cpus` the time is told for the cores of this machine.
+        options: as for `extract`. Without `cpus` and a cluster's address the time is told for
+            the cores of this machine that a process may use.
 
     Raises:
         UsageError: a family is none of the study.
@@ -120,7 +122,7 @@ def forecast(project: Project, options: Options) -> Forecast:
     if not project.store.exists:
         raise StoreError("the store is empty; run `mvi ingest` first")
     study = declarations(project, weights_sources(project, families, options.weights))
-    cores = options.cpus or os.cpu_count() or 1
+    cores = planned_cores(options.cpus, options.address)
     with TemporaryDirectory(prefix="mvi-") as folder:
         aside = project.store.pinned(Path(folder) / "mvi.duckdb", study)
         plan = make_plan(
@@ -159,18 +161,16 @@ def _in_words(unit: Unit) -> str:
     return f"{key['patient_id']} {key['session']} {key['phase']}, {len(unit.vois)} VOIs"
 
 
-def _wall_seconds(project: Project, plan: Plan, cores: int) -> float:
-    """Families of PyRadiomics share a queue, each network follows with its own."""
-    settings = family_settings(project.study)
-    together: list[Unit] = []
-    wall = 0.0
-    for family, units in plan.units.items():
-        if isinstance(settings[family], ConventionalRadiomics):
-            together.extend(units)
-        else:
-            wall += makespan((unit.cost for unit in units), cores)
-    wall += makespan((unit.cost for unit in together), cores)
-    return wall + _RAY_S if plan.units else 0.0
+def _wall_seconds(project: Project, plan: Plan, cores: int | None) -> float | None:
+    """One queue after the other."""
+    if not plan.units:
+        return 0.0
+    if cores is None:
+        return None
+    return _RAY_S + sum(
+        makespan((unit.cost for family in together for unit in plan.units[family]), cores)
+        for together in queues(project.study, plan.units)
+    )
 
 
 def makespan(costs: Iterable[float], cores: int) -> float:

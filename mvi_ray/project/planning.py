@@ -14,14 +14,14 @@ from mvi_ray.errors import UsageError
 from mvi_ray.extract.cost import load_seconds
 from mvi_ray.project.cost import VOI_KEY, Calibration, Costs, family_settings
 from mvi_ray.store.volumes import StoredVolume
-from mvi_ray.study import ConventionalRadiomics
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from mvi_ray.project.project import Project
     from mvi_ray.store.declarations import Declarations
     from mvi_ray.store.store import Store
+    from mvi_ray.study import Study
 
 GIANT = 0.05
 """Share of a core's work above which a unit is split: the last one to end lets the others wait.
@@ -49,7 +49,7 @@ class Plan:
             its VOIs.
         quarantined: VOIs not tried again, because they failed with the same input and settings.
         solved: keys of earlier failures that nothing is missing for any more, because the study
-            or the masks changed.
+            or the masks changed; those of families that the study no longer has are among them.
         calibration: what the predicted costs were corrected with.
     """
 
@@ -99,7 +99,9 @@ def make_plan(
     cores: int | None = None,
     store: Store | None = None,
 ) -> Plan:
-    """Anti-join of the study with the store, on the catalog that was just published.
+    """Anti-join of the study with the store.
+
+    A VOI whose image or mask changes meanwhile is left to the next call.
 
     Args:
         project: its study and store.
@@ -108,23 +110,27 @@ def make_plan(
         retry_failed: also what is in quarantine.
         cores: that will share the work; None for a cluster of unknown size. It decides only which
             images are computed in parts.
-        store: with the catalog to ask, when it is not the published one.
+        store: with a catalog of its own to ask, which no other command replaces.
     """
     store = store or project.store
     query = files("mvi_ray.store").joinpath("sql/missing.sql").read_text(encoding="utf-8")
-    missing: dict[tuple[str, ...], dict[str | None, str]] = defaultdict(dict)
-    for row in store.query(query, {"families": list(families)}).to_pylist():
-        key = (row["family"], *(row[k] for k in VOI_KEY))
-        missing[key][row["image_type"]] = row["feature_set_id"]
+    missing = store.query(query, {"families": list(families)}).to_pylist()
+    sharing = _sharing(study, families)
+    wanting = {
+        (family, *(row[k] for k in VOI_KEY))
+        for row in missing
+        for family in sharing[row["phase"], row["feature_set_id"]]
+    }
+    known = project.study.families.names
     failures = [
         row
         for row in store.tables["quarantine"].read().to_pylist()
-        if row["stage"] == "extract" and row["family"] in families
+        if row["stage"] == "extract" and (row["family"] in families or row["family"] not in known)
     ]
     solved = tuple(
         {k: row[k] for k in ("stage", "family", *VOI_KEY)}
         for row in failures
-        if (row["family"], *(row[k] for k in VOI_KEY)) not in missing
+        if (row["family"], *(row[k] for k in VOI_KEY)) not in wanting
     )
     if not missing:
         return Plan({}, 0, solved)
@@ -133,12 +139,15 @@ def make_plan(
     masks = _by_key(store, "masks", VOI_KEY)
     costs = Costs(family_settings(project.study)).calibrated(store, masks)
     plan: dict[str, dict[tuple[str, ...], list[Voi]]] = {}
-    quarantined = 0
-    for (family, *rest), wanted in missing.items():
+    inputs = {tuple(row[k] for k in VOI_KEY): row["input_digest"] for row in missing}
+    shares, quarantined = _shared_out(missing, sharing, skipped)
+    for (family, *rest), wanted in shares.items():
         key = tuple(rest)
-        mask = masks[key]
-        if (family, *key, mask["input_digest"]) in skipped:
-            quarantined += 1
+        image, mask = images.get(key[:3]), masks.get(key)
+        # Gone or changed since: another machine may ingest into a bucket meanwhile.
+        if image is None or mask is None or mask["input_digest"] != inputs[key]:
+            continue
+        if mask["image_digest"] != image["image_digest"]:
             continue
         voi = Voi(
             tuple(zip(VOI_KEY, key, strict=True)),
@@ -157,16 +166,24 @@ def make_plan(
         for family in costs.settings
         if (by_image := plan.get(family))
     }
-    queues: dict[bool | str, list[str]] = defaultdict(list)
-    for family in units:
-        # Families of PyRadiomics share one queue, each network has its own.
-        alike = isinstance(costs.settings[family], ConventionalRadiomics)
-        queues[alike or family].append(family)
-    for together in queues.values():
+    for together in queues(project.study, units):
         work = sum(unit.cost for family in together for unit in units[family])
         for family in together:
             units[family] = largest_first(split_giants(units[family], work, cores))
-    return Plan(units, quarantined, solved, costs.calibration)
+    return Plan(units, len(quarantined), solved, costs.calibration)
+
+
+def queues(study: Study, families: Iterable[str]) -> list[list[str]]:
+    """Families that share the cores at a time: all of PyRadiomics at once, each network by itself.
+
+    Args:
+        study: says what computes a family.
+        families: of the study.
+    """
+    found: dict[str, list[str]] = {}
+    for family in families:
+        found.setdefault("" if family in study.families.cr_like else family, []).append(family)
+    return list(found.values())
 
 
 def largest_first(units: Iterable[Unit]) -> list[Unit]:
@@ -209,6 +226,41 @@ def _parts(unit: Unit, longest: float, by: tuple[str, ...]) -> list[Unit]:
 def _by_key(store: Store, table: str, key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, Any]]:
     rows = store.tables[table].read().to_pylist()
     return {tuple(row[k] for k in key): row for row in rows}
+
+
+def _sharing(study: Declarations, families: Collection[str]) -> dict[tuple[str, str], list[str]]:
+    """(phase, feature set) to the families that name it, in the order in which they were asked for."""
+    sharing: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for family in families:
+        for name, phase, _, identifier in study.current:
+            if name == family:
+                sharing[phase, identifier].append(family)
+    return sharing
+
+
+def _shared_out(
+    missing: Iterable[Mapping[str, Any]],
+    sharing: Mapping[tuple[str, str], Sequence[str]],
+    skipped: Collection[tuple[str, ...]],
+) -> tuple[dict[tuple[str, ...], dict[str | None, str]], set[tuple[str, ...]]]:
+    """Each missing row to the first family that may compute it.
+
+    A family may have failed at rows of its own, so those that it shares go to the next one.
+
+    Returns:
+        Family and VOI to the feature sets to compute; family and VOI of what is left in quarantine.
+    """
+    shares: dict[tuple[str, ...], dict[str | None, str]] = defaultdict(dict)
+    left: set[tuple[str, ...]] = set()
+    for row in missing:
+        key = tuple(row[k] for k in VOI_KEY)
+        named = sharing[row["phase"], row["feature_set_id"]]
+        free = [family for family in named if (family, *key, row["input_digest"]) not in skipped]
+        if free:
+            shares[(free[0], *key)][row["image_type"]] = row["feature_set_id"]
+        else:
+            left.update((family, *key) for family in named)
+    return shares, left
 
 
 def _unchanged(failures: list[dict[str, Any]], study: Declarations) -> set[tuple[str, ...]]:

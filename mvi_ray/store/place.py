@@ -217,14 +217,15 @@ def _endpoint() -> str | None:
     """The server, when it is not that of AWS.
 
     Raises:
-        StoreError: it would send images and values through the network as plain text.
+        UnreachableError: it would send images and values through the network as plain text. On one
+            machine of many it is a variable that is missing there, and no fault of what it computes.
     """
     endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS)), None)
     plain = endpoint is not None and endpoint.startswith("http:")
     if plain and os.environ.get("AWS_ALLOW_HTTP", "").lower() not in {"1", "true"}:
-        raise StoreError(
-            "the object store is reached by http, which encrypts nothing; use https, "
-            "or set AWS_ALLOW_HTTP=true when the network between is yours"
+        raise UnreachableError(
+            "the object store is reached by http, which encrypts nothing; use https, or set "
+            "AWS_ALLOW_HTTP=true on every machine when the network between is yours"
         )
     return endpoint
 

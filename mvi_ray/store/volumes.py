@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from mvi_ray.errors import MviError, StoreError, UnreachableError
+from mvi_ray.store.copies import copies_folder
 from mvi_ray.store.place import Bucket
 from mvi_ray.volume import Geometry, Mask, Reorientation, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     import numpy as np
 
@@ -86,25 +88,40 @@ class StoredVolume:
         return self._checked(Mask(self._read(store), self.geometry, self.reorientation))
 
     def _read(self, store: Place) -> np.ndarray[Any, Any]:
-        import SimpleITK as sitk
-
         try:
             with _local(store / self.path) as file:
-                array: np.ndarray[Any, Any] = sitk.GetArrayFromImage(sitk.ReadImage(str(file)))
-        except (RuntimeError, FileNotFoundError) as error:
-            if "alloc" in str(error).lower():
-                raise MemoryError from None
-            raise StoreError(
-                f"stored volume {self.digest[:12]} is missing or unreadable; ingest its patient again"
-            ) from None
+                array = _array(file)
+        except (RuntimeError, FileNotFoundError):
+            raise self._bad("is missing or unreadable") from None
         if array.shape != self.geometry.shape:
-            raise StoreError(f"stored volume {self.digest[:12]} was changed; ingest its patient again")
+            raise self._bad("was changed")
         return array
 
     def _checked(self, grid: _Grid) -> _Grid:
         if grid.digest != self.digest:
-            raise StoreError(f"stored volume {self.digest[:12]} was changed; ingest its patient again")
+            raise self._bad("was changed")
         return grid
+
+    def _bad(self, what: str) -> StoreError:
+        # What failed for it is tried again on request only: the digests are the same afterwards.
+        return StoreError(
+            f"stored volume {self.digest[:12]} {what}; "
+            "ingest its patient again, then `mvi extract --retry-failed`"
+        )
+
+
+def _array(file: Path) -> np.ndarray[Any, Any]:
+    import SimpleITK as sitk
+
+    try:
+        array: np.ndarray[Any, Any] = sitk.GetArrayFromImage(sitk.ReadImage(str(file)))
+    except RuntimeError as error:
+        # ITK names the file, whose folders may be called anything.
+        words = str(error).replace(str(file), "").lower()
+        if "bad_alloc" in words or "allocate memory" in words:
+            raise MemoryError from None
+        raise
+    return array
 
 
 @contextmanager
@@ -113,8 +130,8 @@ def _local(place: Place) -> Iterator[Path]:
     if not isinstance(place, Bucket):
         yield place
         return
-    with tempfile.TemporaryDirectory(prefix="mvi-") as folder:
-        copy, content = Path(folder, place.name), place.read_bytes()
+    with copies_folder() as folder:
+        copy, content = folder / place.name, place.read_bytes()
         try:
             copy.write_bytes(content)
         except OSError as error:
@@ -157,12 +174,8 @@ def _write(grid: Volume | Mask, target: Place) -> None:
     import SimpleITK as sitk
     from isal import igzip
 
-    aside = None
-    if not isinstance(target, Bucket):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.parent
     # Written aside and renamed: a half-written file never carries a digest's name.
-    with tempfile.TemporaryDirectory(prefix=".write-", dir=aside) as folder:
+    with _aside(target) as folder:
         plain, packed = Path(folder, "volume.nii"), Path(folder, "volume.nii.gz")
         try:
             # ITK takes ten times as long to compress, and knows no other level for NIfTI.
@@ -175,5 +188,14 @@ def _write(grid: Volume | Mask, target: Place) -> None:
                 packed.replace(target)
         except (RuntimeError, OSError) as error:
             raise StoreError(
-                f"a volume could not be written to the store: {error}; is the disk full?"
+                f"a volume could not be written to the store ({' '.join(str(error).split())}); "
+                "check the disk's free space and permissions, then run the same command again"
             ) from None
+
+
+def _aside(target: Place) -> AbstractContextManager[str | Path]:
+    """A folder for a volume that is not whole yet, on the same disk; for a bucket one of copies."""
+    if isinstance(target, Bucket):
+        return copies_folder()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix=".write-", dir=target.parent)

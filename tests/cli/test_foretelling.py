@@ -33,13 +33,22 @@ def test_a_dry_run_tells_units_time_and_memory_and_writes_nothing(partly, mvi_in
     assert (told.returncode, told.stderr) == (0, "")
     assert "To be computed" in told.stdout
     assert "on 2 cores" in told.stdout
-    assert "nothing like it was computed on this machine yet" in told.stdout
+    assert "the store holds nothing like it yet" in " ".join(told.stdout.split())
     found = json.loads(mvi_inside("-C", partly.folder, "extract", "--dry-run", "--json").stdout)
     (family,) = found["families"]
     assert (family["family"], family["units"], family["vois"], family["rows"]) == ("CR", 2, 4, 4)
     assert found["wall_s"] > 0 < found["cpu_s"]
     assert found["memory_bytes"] > 2**27
     assert _files(store) == before
+
+
+def test_a_dry_run_for_a_cluster_says_that_its_size_is_not_known(partly, mvi_inside):
+    """Instead of a time for the cores of this machine."""
+    told = mvi_inside("-C", partly.folder, "extract", "--dry-run", "--address", "10.1.2.3:6379")
+    assert told.returncode == 0
+    words = " ".join(told.stdout.split())
+    assert "of one core; how long that takes depends on the cluster, whose size is not known yet." in words
+    assert "cores" not in words
 
 
 def test_failures_are_shown_whole_and_stay_out_of_a_dry_run(partly, mvi_inside):

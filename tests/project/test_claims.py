@@ -44,13 +44,13 @@ class Runs:
         self._open = {}
         self._count = 0
 
-    def start(self):
+    def start(self, settings=None):
         """A run that lives; its claims."""
         self._count += 1
         name = f"run-{self._count}"
         self._open[name] = ExitStack()
         self._open[name].enter_context(self.presence.entered(name))
-        claims = StoreClaims(self.store, self.presence, name)
+        claims = StoreClaims(self.store, self.presence, name, settings or {})
         claims.name = name
         return claims
 
@@ -174,6 +174,35 @@ def test_what_another_run_failed_at_is_not_tried_here(runs, unit):
     one, two = runs.start(), runs.start()
     quarantine.write([{**dict(unit("P2").vois[0].key), **row, "run_id": one.name}])
     assert _vois(two.take([unit("P1"), unit("P2")])) == {("CR", "P1", "intratumoral")}
+    assert (two.elsewhere, two.failed_elsewhere) == (0, 1)
+
+
+def _failed(runs, unit, by, settings=None):
+    row = {"stage": "extract", "family": "CR", "input_digest": "input", "settings_digest": settings}
+    runs.store.tables["quarantine"].write(
+        [{**dict(voi.key), **row, "run_id": by, "failed_at": now()} for voi in unit.vois]
+    )
+
+
+def test_a_failure_under_other_settings_is_no_reason_to_leave_a_voi_out(runs, unit):
+    """Another run began under the study before an edit, and the edit may be what helps."""
+    one = runs.start({("CR", "AP"): "before"})
+    two = runs.start({("CR", "AP"): "after"})
+    _failed(runs, unit("P1"), one.name, "before")
+    _failed(runs, unit("P2"), one.name, "after")
+    assert _vois(two.take([unit("P1"), unit("P2")])) == {("CR", "P1", "intratumoral")}
+    assert (two.elsewhere, two.failed_elsewhere) == (0, 1)
+
+
+def test_what_its_holder_failed_at_later_is_counted_as_failed(runs, unit):
+    """It was held when it was asked for, and is looked at once more at the end."""
+    one, two = runs.start(), runs.start()
+    one.take([unit("P1"), unit("P2")])
+    assert two.take([unit("P1"), unit("P2"), unit("P3")])
+    assert (two.elsewhere, two.failed_elsewhere) == (2, 0)
+    _failed(runs, unit("P1"), one.name)
+    runs.end(two)
+    assert (two.elsewhere, two.failed_elsewhere) == (1, 1)
 
 
 def test_what_a_killed_run_held_is_taken_over(runs, unit):
@@ -297,7 +326,7 @@ from tests.project.test_claims import _unit
 store, name = Store(Path(sys.argv[1])), sys.argv[2]
 presence = Presence(store.root)
 with presence.entered(name):
-    claims = StoreClaims(store, presence, name)
+    claims = StoreClaims(store, presence, name, {})
     print("ready", flush=True)
     sys.stdin.readline()
     units = [_unit(store, f"P{number:02}", ("intratumoral", "ring")) for number in range(48)]

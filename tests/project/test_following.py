@@ -90,10 +90,33 @@ def test_failures_are_counted_and_the_end_is_full(clock):
 
 
 def test_work_taken_over_from_another_run_is_no_error(clock):
-    """What a killed run held comes late and stands in no plan of this queue."""
+    """What a killed run held comes late and stands in no plan of this queue; it is counted all the same."""
     ours, theirs = _unit("CR", "P1", 5.0), _unit("CR", "P9", 5.0)
-    follow = Following({"CR": [ours]}, _Committer(), lambda *_, **__: None)
+    told, committer = [], _Committer()
+    follow = Following({"CR": [ours]}, committer, lambda *seen, **more: told.append((*seen, more)))
     follow.begin(["CR"], 1)
     clock[0] = 1.0
     follow.add([_done(ours, 0), _done(theirs, 0)])
-    follow.end()
+    assert committer.taken == [("CR", 2)]
+    # Never more than full, though the plan had half of it.
+    assert told[-1][1:3] == (5.0, 5.0)
+    assert told[-1][4]["counts"]["done"] == 2
+
+
+def test_what_is_left_after_a_takeover_is_told_without_what_is_done(clock):
+    """A second queue of the same families begins when another run was killed."""
+    first, second = _unit("CR", "P1", 100.0, 100.0), _unit("CR", "P2", 40.0)
+    told = []
+    follow = Following(
+        {"CR": [first, second]}, _Committer(), lambda *seen, **more: told.append((*seen, more))
+    )
+    follow.begin(["CR"], 1)
+    assert told[-1][4]["left_s"] == pytest.approx(240.0)
+    clock[0] = 200.0
+    follow.add([_done(first, 0), _done(first, 1)])
+    clock[0] = 1_000.0
+    follow.begin(["CR"], 1)
+    assert told[-1][4]["left_s"] == pytest.approx(40.0)
+    clock[0] = 1_060.0
+    follow.add([_done(second, 0)])
+    assert told[-1][3] == "3 of 3 VOIs, 1.0/min"

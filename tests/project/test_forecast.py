@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvi_ray.errors import StoreError, UsageError
+from mvi_ray.project.cores import usable_cores
 from mvi_ray.project.extraction import Options
 from mvi_ray.project.forecast import forecast, makespan, remaining_s
 
@@ -82,7 +81,7 @@ def test_regions_that_would_be_made_anew_are_told_and_not_counted(extracted) -> 
     extracted.write_study(ring_mm=3)
     found = forecast(extracted.open(), Options())
     assert (found.families, dict(found.outdated)) == ((), {"peritumoral": 4})
-    assert found.cores == os.cpu_count()
+    assert found.cores == usable_cores()
 
 
 def test_what_is_in_quarantine_stays_unless_asked_for(tiny) -> None:
@@ -104,6 +103,19 @@ def test_a_forecast_as_json_has_plain_values(tiny) -> None:
     assert [one["family"] for one in content["families"]] == ["CR"]
     assert (content["cores"], content["quarantined"], content["outdated"]) == (3, 0, {})
     assert content["cpu_s"] == pytest.approx(content["families"][0]["cpu_s"])
+
+
+@pytest.mark.parametrize("by", ["flag", "variable"])
+def test_of_a_cluster_no_end_is_foretold(tiny, monkeypatch, by) -> None:
+    """Its size is not known before it is reached, and the cores of this machine say nothing."""
+    tiny.add("P1", ["AP"])
+    address = "10.1.2.3:6379"
+    if by == "variable":
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    found = forecast(tiny.open(), Options(cpus=2, address=address if by == "flag" else None))
+    assert (found.cores, found.wall_s) == (None, None)
+    assert found.cpu_s > 0
+    assert (found.to_json()["cores"], found.to_json()["wall_s"]) == (None, None)
 
 
 def test_an_unknown_family_or_an_empty_store_is_refused(tiny) -> None:

@@ -12,7 +12,7 @@ from mvi_ray.cluster.unit import Unit, Voi
 from mvi_ray.errors import UsageError
 from mvi_ray.project.declarations import declarations
 from mvi_ray.project.forecast import makespan
-from mvi_ray.project.planning import GIANT, chosen_families, largest_first, make_plan, split_giants
+from mvi_ray.project.planning import GIANT, chosen_families, largest_first, make_plan, queues, split_giants
 from mvi_ray.store.volumes import StoredVolume
 from mvi_ray.volume import Geometry, Reorientation
 
@@ -128,6 +128,47 @@ def test_a_plan_names_every_missing_voi_with_its_cost_and_memory(tiny) -> None:
     rows = {row["region"]: row["voxels"] for row in tiny.open().store.tables["masks"].read().to_pylist()}
     cost = {dict(voi.key)["region"]: voi.cost for voi in plan.units["CR"][0].vois}
     assert (cost["peritumoral"] > cost["intratumoral"]) == (rows["peritumoral"] > rows["intratumoral"])
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("images", {"image_digest": "other"}),
+        ("masks", {"image_digest": "other", "input_digest": "other"}),
+        ("images", None),
+        ("masks", None),
+    ],
+)
+def test_what_is_ingested_anew_meanwhile_waits_for_the_next_call(tiny, table, change) -> None:
+    """An old image with the digest of a new one would give values that nobody could find wrong."""
+    tiny.add("P1", ["AP"])
+    tiny.add("P2", ["AP"])
+    project = tiny.open()
+    study = declarations(project)
+    project.store.publish(study)
+    rows = project.store.tables[table]
+    mine = [row for row in rows.read().to_pylist() if row["patient_id"] == "P1"]
+    if change is None:
+        rows.delete({"patient_id": "P1"})
+    else:
+        rows.write([{**row, **change} for row in mine])
+    plan = make_plan(project, study, ["CR"], retry_failed=False)
+    assert [dict(voi.key)["patient_id"] for unit in plan.units["CR"] for voi in unit.vois] == ["P2", "P2"]
+
+
+def test_families_of_pyradiomics_share_the_cores_and_networks_follow(tiny) -> None:
+    """In the order in which they come."""
+    study = tiny.open().study
+    assert queues(study, ["DLR", "CR"]) == [["DLR"], ["CR"]]
+    tiny.write_study()
+    file = tiny.folder / "study.yaml"
+    variants = (
+        "  cr_b: {extends: cr, bin_count: 16}\n  dlr_p: {extends: dlr, percentiles: [0, 100]}\nclinical:\n"
+    )
+    file.write_text(file.read_text().replace("clinical:\n", variants, 1))
+    study = tiny.open().study
+    assert queues(study, study.families.names) == [["CR", "CR_B"], ["DLR"], ["DLR_P"]]
+    assert queues(study, []) == []
 
 
 def test_fewer_image_types_are_cheaper_to_add(extracted) -> None:

@@ -10,7 +10,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from mvi_ray.errors import StudyError, UsageError, WeightsError
+from mvi_ray.errors import ExtractionError, StudyError, UsageError, WeightsError
+from mvi_ray.extract import cr
 from mvi_ray.matrix.assemble import assemble
 from mvi_ray.matrix.cohort import read_cohorts
 from mvi_ray.matrix.complete import complete_patients
@@ -291,8 +292,8 @@ def test_one_variant_can_be_extracted_alone(tiny):
         tiny.extract(families=["cr_p"])
 
 
-def test_a_shared_row_that_failed_is_not_tried_for_each_family(tiny):
-    """The first one has it in quarantine; the other, whose own rows are there, shows it all the same."""
+def test_a_shared_row_that_failed_is_tried_once_for_each_family(tiny):
+    """Nobody knows which row of the first one it was; the other, whose own rows are there, shows it too."""
     lbp = "  cr_l: {extends: cr, image_types: {original: , lbp-2D: }}\n"
     _write(tiny, lbp, image_types="original: ", binning="bin_width: 1", dlr=False)
     tiny.add("P1", ["AP"], peak=1e5)
@@ -300,13 +301,56 @@ def test_a_shared_row_that_failed_is_not_tried_for_each_family(tiny):
     assert (summary.planned, summary.computed, summary.failed) == (4, 3, 1)
     assert _rows(tiny, "SELECT family, region FROM quarantine") == [("CR", "intratumoral")]
     again = tiny.extract()
-    assert (again.planned, again.quarantined) == (0, 1)
+    assert (again.planned, again.failed, again.quarantined) == (1, 1, 0)
+    last = tiny.extract()
+    assert (last.planned, last.failed, last.quarantined) == (0, 0, 2)
     of_tumour = "WHERE region = 'intratumoral' AND phase = 'AP'"
     states = f"SELECT family, present, state FROM coverage {of_tumour} ORDER BY ALL"
     assert _rows(tiny, states) == [("CR", 0, "quarantine"), ("CR_L", 1, "quarantine")]
     _write(tiny, lbp, image_types="original: ", binning="bin_width: 1000", dlr=False)
     assert tiny.extract().failed == 0
     assert {state for *_, state in _states(tiny)} == {"complete"}
+
+
+def test_a_variant_gets_what_it_shares_with_a_family_that_failed(tiny, monkeypatch):
+    """As for a thin tumour, of which a wide filter leaves nothing: the variant has none."""
+    extract_cr = cr.extract_cr
+
+    def refuse(image, mask, settings, phase, wanted):
+        if any(name.startswith("log") for name in wanted):
+            raise ExtractionError("the filter is wider than the tumour; leave it out")
+        return extract_cr(image, mask, settings, phase, wanted)
+
+    monkeypatch.setattr(cr, "extract_cr", refuse)
+    _write(tiny, dlr=False)
+    tiny.add("P1", ["AP"])
+    assert tiny.extract().failed == 2
+    plain = "  cr_plain: {extends: cr, image_types: {original: }}\n"
+    _write(tiny, plain, dlr=False)
+    summary = tiny.extract()
+    assert (summary.planned, summary.computed, summary.failed, summary.quarantined) == (2, 2, 0, 2)
+    assert _states(tiny) == [("CR", 1, 2, "quarantine"), ("CR_PLAIN", 1, 1, "complete")]
+    again = tiny.extract()
+    assert (again.planned, again.quarantined) == (0, 2)
+    monkeypatch.undo()
+    assert tiny.extract(retry_failed=True).failed == 0
+    assert _rows(tiny, "SELECT * FROM quarantine") == []
+
+
+def test_failures_of_a_family_that_left_the_study_are_no_longer_listed(tiny, monkeypatch):
+    """Nobody could try them again, or make them go."""
+
+    def refuse(*_):
+        raise ExtractionError("no values; look at it")
+
+    monkeypatch.setattr(cr, "extract_cr", refuse)
+    _write(tiny, _CR_B, image_types="original: ", dlr=False)
+    tiny.add("P1", ["AP"])
+    assert tiny.extract().failed == 4
+    monkeypatch.undo()
+    _write(tiny, _CR_B.replace("cr_b", "cr_c"), image_types="original: ", dlr=False)
+    assert tiny.extract(families=["CR_C"]).failed == 0
+    assert _rows(tiny, "SELECT DISTINCT family FROM quarantine") == [("CR",)]
 
 
 def test_a_variant_and_an_import_cannot_have_one_name(copied, tmp_path):

@@ -126,8 +126,10 @@ def test_duckdb_reads_an_object_without_an_extension(bucket, tmp_path):
 def test_a_plain_connection_must_be_allowed(bucket, monkeypatch):
     """Images would cross a network in plain sight."""
     monkeypatch.delenv("AWS_ALLOW_HTTP")
-    for ask in (Bucket.exists, Bucket.options, Bucket.files):
-        with pytest.raises(StoreError, match="AWS_ALLOW_HTTP=true when the network between is yours"):
+    for ask in (Bucket.exists, Bucket.options, Bucket.files, Bucket.is_dir):
+        with pytest.raises(
+            UnreachableError, match="AWS_ALLOW_HTTP=true on every machine when the network between is yours"
+        ):
             ask(bucket)
 
 

@@ -147,6 +147,40 @@ def test_errors_name_no_path(tmp_path):
     assert str(tmp_path) not in caught.value.message
 
 
+def test_a_damaged_file_is_no_lack_of_memory_whatever_its_folders_are_called(tmp_path):
+    """ITK names the file in its text."""
+    folder = tmp_path / "allocation" / "bad_alloc" / "allocate memory"
+    stored = save_volume(folder, _volume())
+    (folder / stored.path).write_bytes(b"no NIfTI")
+    with pytest.raises(StoreError, match="again, then `mvi extract --retry-failed`") as caught:
+        stored.load_image(folder)
+    assert caught.value.reason.endswith("is missing or unreadable")
+
+
+@pytest.mark.parametrize("words", ["std::bad_alloc", "Failed to allocate memory for image."])
+def test_a_lack_of_memory_is_no_damaged_file(tmp_path, monkeypatch, words):
+    """ITK says it in words."""
+    stored = save_volume(tmp_path, _volume())
+
+    def fails(file):
+        raise RuntimeError(f"{file}: {words}")
+
+    monkeypatch.setattr(sitk, "ReadImage", fails)
+    with pytest.raises(MemoryError):
+        stored.load_image(tmp_path)
+
+
+def test_a_volume_that_cannot_be_written_says_what_to_do(tmp_path, monkeypatch):
+    """In one line, with a way out."""
+
+    def fails(*_, **__):
+        raise RuntimeError("no space\nleft")
+
+    monkeypatch.setattr(sitk, "WriteImage", fails)
+    with pytest.raises(StoreError, match=r"\(no space left\); check the disk's free space and permissions"):
+        save_volume(tmp_path, _volume())
+
+
 def test_no_half_written_file_stays_beside_the_volumes(tmp_path):
     """Files are written aside and renamed."""
     for seed in range(3):

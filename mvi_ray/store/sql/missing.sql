@@ -1,18 +1,15 @@
--- What the study wants and the store does not have: one row for each VOI, family and image type.
--- Of the families asked for ($families, in order) the first computes what several share.
+-- What the study wants of the families asked for ($families) and the store does not have: one row for each
+-- VOI and feature set, whichever of the families name it.
 WITH asked AS (
-    SELECT
-        phase, image_type, feature_set_id,
-        arg_min(family, list_position($families::VARCHAR[], family)) AS family
+    SELECT DISTINCT phase, image_type, feature_set_id
     FROM raw.current_feature_sets
     WHERE family IN (SELECT family FROM raw.families)
         AND family IN (SELECT unnest($families::VARCHAR[]))
-    GROUP BY ALL
 ),
 wanted AS (
     SELECT
         m.patient_id, m.session, m.phase, m.lesion, m.region, m.reader, m.input_digest,
-        f.family, f.image_type, f.feature_set_id
+        f.image_type, f.feature_set_id
     FROM raw.current_masks AS m
     JOIN asked AS f ON f.phase = m.phase
     WHERE m.region IN (SELECT region FROM raw.regions)
