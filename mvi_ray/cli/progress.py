@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
 import time
@@ -40,7 +41,8 @@ def progress(*, as_json: bool = False) -> Iterator[Progress]:
 @contextmanager
 def _shown(*, as_json: bool) -> Iterator[Progress]:
     if as_json:
-        yield _Events()
+        with _warnings_as_events():
+            yield _Events()
         return
     if not sys.stderr.isatty():
         yield _Lines()
@@ -165,8 +167,32 @@ class _Events:
             "note": note,
             **(counts or {}),
         }
-        # Not through a console, which would wrap it.
-        typer.echo(json.dumps(event, ensure_ascii=False), err=True)
+        _echo(event)
+
+
+class _Warnings(logging.Handler):
+    """What is logged on the way, as events between those of the progress."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _echo({"event": "warning", "message": record.getMessage()})
+
+
+@contextmanager
+def _warnings_as_events() -> Iterator[None]:
+    logger, handler = logging.getLogger("mvi_ray"), _Warnings(logging.WARNING)
+    propagate = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = propagate
+        logger.removeHandler(handler)
+
+
+def _echo(event: Mapping[str, Any]) -> None:
+    # Not through a console, which would wrap it.
+    typer.echo(json.dumps(event, ensure_ascii=False), err=True)
 
 
 def duration(seconds: float) -> str:

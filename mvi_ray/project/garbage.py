@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.errors import StoreError, UsageError
 from mvi_ray.project.declarations import declarations
 from mvi_ray.project.history import pins
+from mvi_ray.store.attempts import forget_old
 from mvi_ray.store.erase import end_log
 from mvi_ray.store.garbage import check_days, find_garbage, remove_garbage
+from mvi_ray.store.place import Bucket
 from mvi_ray.store.schemas import ATTEMPTS
 
 if TYPE_CHECKING:
@@ -128,7 +129,10 @@ def _collect(project: Project, keep_days: float, *, dry_run: bool) -> GcSummary:
         found = find_garbage(project.store, keep_days, pinned, project.runs)
     else:
         attempts = project.store.tables[ATTEMPTS.name]
-        if attempts.exists and isinstance(project.store.place, Path):
+        if isinstance(project.store.place, Bucket):
+            # Of runs of other machines nobody here knows more than when they last claimed anything.
+            forget_old(attempts)
+        elif attempts.exists:
             # An entry for each claim of each extraction, and no state is ever read back.
             end_log(attempts)
         # Statistics first: what they replace can go at once.

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from mvi_ray.store.clauses import reading
 from mvi_ray.store.parquet import writer_properties
+from mvi_ray.store.place import Bucket
 from mvi_ray.store.tables import now
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 # Every claim takes the next number under this name: of two at once one must look again.
 _TURN = "mvi.claim"
 BEGUN, RELEASED = "begun", "released"
+
+FORGOTTEN_S = 7 * 86_400.0
+"""A run claims something every minute or so; one that has not for a week is over, wherever it was."""
 
 Key = tuple[str, ...]
 """Family, the six names of a VOI, and the digest of its input."""
@@ -134,12 +138,19 @@ class Attempts:
     def drop(self, is_needed: Callable[[Attempt], bool]) -> None:
         """Take out the rows of this run, of those that ended, and of killed ones that nobody needs.
 
+        In a bucket a run that this machine does not know may live on another one: its rows stay for a
+        week after its last claim.
+
         Args:
             is_needed: whether an attempt of a killed run must still be remembered.
         """
         self.look()
         killed = self.killed
         kept = {run for run in killed if any(map(is_needed, self._runs[run].values()))}
+        if isinstance(self._table.folder, Bucket):
+            oldest = now().timestamp() - FORGOTTEN_S
+            strange = self._runs.keys() - set(killed)
+            kept |= {run for run in strange if _last(self._runs[run].values()) >= oldest}
         gone = {self._run, *self._runs} - self.living - kept
         if self._table.exists and self._stored() & gone:
             self._table.delete({"run_id": sorted(gone)})
@@ -201,6 +212,25 @@ class Attempts:
             for one in attempts
         ]
         return pa.Table.from_pylist(rows, schema=self._table.spec.schema)
+
+
+def _last(attempts: Iterable[Attempt]) -> float:
+    return max((one.noted_at for one in attempts), default=0.0)
+
+
+def forget_old(table: Table) -> None:
+    """Take out what no run has added to for a week, whichever machine it was on.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    if not table.exists:
+        return
+    last: dict[str, float] = {}
+    for row in table.read(["run_id", "noted_at"]).to_pylist():
+        last[row["run_id"]] = max(last.get(row["run_id"], 0.0), row["noted_at"].timestamp())
+    oldest = now().timestamp() - FORGOTTEN_S
+    table.delete({"run_id": sorted(run for run, at in last.items() if at < oldest)})
 
 
 def _parts(table: DeltaTable) -> list[tuple[str, str]]:

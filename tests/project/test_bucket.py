@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from mvi_ray.errors import StoreError
+from mvi_ray.store.tables import now
 from tests.object_store import KEY, SECRET, bucket, object_store  # noqa: F401 - fixtures
 
 
@@ -47,6 +50,17 @@ def test_images_go_into_the_bucket_and_come_out_as_values(away, bucket):  # noqa
     away.open().gc(keep_days=1)
     with pytest.raises(StoreError, match="no patient is erased from an object store"):
         away.open().erase("P1")
+
+
+def test_a_clean_up_ends_what_runs_of_other_machines_left_a_week_ago(away):
+    """Nobody here can know whether those of this week go on."""
+    attempts = away.open().store.tables["attempts"]
+    voi = dict(zip(attempts.spec.keys[:6], ("P1", "baseline", "AP", "1", "intratumoral", "R1"), strict=True))
+    for run, days in (("over", 8), ("elsewhere", 6)):
+        row = {"family": "CR", "attempt": 1, "state": "begun", "run_id": run, "input_digest": "i"}
+        attempts.write([{**voi, **row, "feature_sets": ["s"], "noted_at": now() - timedelta(days=days)}])
+    away.open().gc(keep_days=1)
+    assert attempts.read(["run_id"]).column(0).to_pylist() == ["elsewhere"]
 
 
 def test_a_place_that_is_none_is_refused(away):
