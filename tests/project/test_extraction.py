@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
 import torch
 
 from mvi_ray.errors import QueryError, StoreError, UsageError
+from mvi_ray.project import extraction, forecast
+from mvi_ray.project.declarations import declarations
 
 _KEYS = "patient_id, session, phase, lesion, region, reader"
 _VALUES = "COLUMNS(lambda c: c NOT IN ('run_id', 'duration_s', 'computed_at'))"
@@ -169,7 +172,6 @@ def test_a_family_can_be_asked_for_alone(tiny):
 
 def test_the_order_of_the_work_does_not_change_a_value(cr_only, monkeypatch):
     """Every byte of every value is the same when the units come the other way round."""
-    from mvi_ray.project import extraction
 
     def reversed_plan(*args, **options):
         plan = make_plan(*args, **options)
@@ -184,6 +186,43 @@ def test_the_order_of_the_work_does_not_change_a_value(cr_only, monkeypatch):
     assert cr_only.extract().computed == 4
     second = cr_only.open().sql(f"SELECT {_VALUES} FROM cr ORDER BY ALL")
     assert first.equals(second)
+
+
+def test_a_catalog_that_another_run_publishes_meanwhile_changes_no_plan(cr_only, monkeypatch):
+    """It began before an edit of the study, and its catalog lacks what the edit asks for."""
+    before = declarations(cr_only.open())
+    cr_only.write_study(image_types="original: , square: ", dlr=False)
+
+    def make_plan(project, *args, **options):
+        project.store.publish(before)
+        return planned(project, *args, **options)
+
+    planned = extraction.make_plan
+    monkeypatch.setattr(extraction, "make_plan", make_plan)
+    summary = cr_only.extract()
+    assert (summary.planned, summary.computed, summary.complete, summary.wanted) == (4, 4, 4, 4)
+    again = cr_only.extract()
+    assert (again.planned, again.complete) == (0, 4)
+
+
+@pytest.mark.parametrize("cluster", [False, True])
+def test_a_run_and_its_dry_run_plan_for_the_same_cores(cr_only, monkeypatch, cluster):
+    """Those that the process may use, or of a cluster an unknown number."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+    if cluster:
+        monkeypatch.setenv("RAY_ADDRESS", "10.1.2.3:6379")
+    cores = []
+
+    def make_plan(*args, **options):
+        cores.append(options["cores"])
+        return planned(*args, **options)
+
+    planned = extraction.make_plan
+    for module in (extraction, forecast):
+        monkeypatch.setattr(module, "make_plan", make_plan)
+    cr_only.open().forecast()
+    cr_only.extract()
+    assert cores == ([None, None] if cluster else [1, 1])
 
 
 @pytest.fixture(scope="module")
