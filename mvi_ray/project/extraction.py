@@ -315,6 +315,8 @@ class _Work:
                 # What others held when they were killed is left to this run.
                 chosen = claims.sorted_out(claims.freed())
                 _give_up(chosen, following)
+            # A SIGTERM is like Ctrl-C only as long as the session lasts.
+            following.commit()
         following.end()
 
     def _engines(
