@@ -518,7 +518,9 @@ def test_a_commit_comes_after_many_vois(tiny, monkeypatch):
 
     monkeypatch.setattr(committing.Committer, "commit", counted)
     tiny.extract()
-    assert commits == [2, 2, 0]
+    assert commits[:2] == [2, 2]
+    # Before Ray ends and after it, with nothing left to do.
+    assert not any(commits[2:])
 
 
 def test_the_variable_for_weights_holds_for_every_command(tiny, tmp_path, monkeypatch):
