@@ -7,6 +7,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -176,6 +177,33 @@ def _without_ray() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _without_comments() -> Iterator[None]:
+    """Catalogs of tests are written hundreds of times; their comments take two fifths of it."""
+    from mvi_ray.store import catalog
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "comment_on_everything", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def commented() -> Iterator[None]:
+    """From here to the end of the module catalogs are written as users get them."""
+    with _commented():
+        yield
+
+
+@contextmanager
+def _commented() -> Iterator[None]:
+    from mvi_ray.store import catalog
+    from mvi_ray.store.comments import comment_on_everything
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "comment_on_everything", comment_on_everything)
+        yield
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> TinyProject:
     """An empty project with a study file."""
@@ -191,19 +219,25 @@ def make_tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], TinyProj
 
 
 @pytest.fixture(scope="session")
-def _extracted_once(make_tiny: Callable[[], TinyProject]) -> TinyProject:
-    project = make_tiny()
+def _extracted_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The project, put aside, and the place where it was made."""
+    place = tmp_path_factory.mktemp("project") / "here" / "copy of tiny"
+    project = TinyProject(place)
     project.write_study()
     project.add("P1")
     project.add("O'Neil", axes="RAS")
     project.extract()
-    return project
+    with _commented():
+        project.open().publish()
+    return place.rename(place.parents[1] / "aside"), place
 
 
 @pytest.fixture
-def extracted(_extracted_once: TinyProject, tmp_path: Path) -> TinyProject:
-    """A copy of one project of two patients whose features are complete."""
-    return TinyProject(shutil.copytree(_extracted_once.folder, tmp_path / "copy of tiny"))
+def extracted(_extracted_once: tuple[Path, Path]) -> TinyProject:
+    """A copy of one project of two patients whose features are complete; its catalog fits its place."""
+    aside, place = _extracted_once
+    shutil.rmtree(place.parent)
+    return TinyProject(shutil.copytree(aside, place))
 
 
 @pytest.fixture(scope="session")
@@ -223,6 +257,45 @@ def run_python() -> Callable[..., Any]:
         )
 
     return run
+
+
+@pytest.fixture
+def mvi_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., SimpleNamespace]:
+    """Run the command in this process, as `mvi` does, from parsing to the exit code.
+
+    Returns code, stdout and stderr. Starting another process takes a second, and most tests need none.
+    """
+    import io
+    import sys
+
+    from mvi_ray.cli.app import run
+    from mvi_ray.cli.state import State
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    for name in ("MVI_PROJECT", "MVI_KEY_FILE", "MVI_CPUS", "MVI_WEIGHTS", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*args: object, cwd: Path | None = None, **env: str) -> SimpleNamespace:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["mvi", *map(str, args)])
+            patch.setattr(State, "folder", Path())
+            if cwd is not None:
+                patch.chdir(cwd)
+            for name, value in env.items():
+                patch.setenv(name, value)
+            capfd.readouterr()
+            code: Any = 0
+            try:
+                run()
+            except SystemExit as end:
+                code = end.code
+            said = capfd.readouterr()
+        return SimpleNamespace(returncode=code, stdout=said.out, stderr=said.err)
+
+    return call
 
 
 _WRITTEN_STUDY = """\

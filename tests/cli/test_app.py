@@ -82,12 +82,12 @@ def test_cli_py_is_the_same_command():
         assert command in done.stdout
 
 
-def test_init_writes_a_study_and_refuses_to_overwrite_it(mvi, tmp_path):
+def test_init_writes_a_study_and_refuses_to_overwrite_it(mvi_inside, tmp_path):
     """The second call is wrong usage and changes nothing."""
-    assert mvi("init", "liver", "--phases", "AP,HBP").returncode == 0
+    assert mvi_inside("init", "liver", "--phases", "AP,HBP").returncode == 0
     study = tmp_path / "liver" / "study.yaml"
     study.write_text(study.read_text() + "# mine\n")
-    assert "study.yaml is there already" in _one_line(mvi("init", "liver"), 2)
+    assert "study.yaml is there already" in _one_line(mvi_inside("init", "liver"), 2)
     assert study.read_text().endswith("# mine\n")
 
 
@@ -117,16 +117,16 @@ def test_wrong_usage_is_exit_code_two(mvi_inside, tiny):
     assert "give a manifest" in _one_line(mvi_inside("-C", tiny.folder, "ingest"), 2)
 
 
-def test_the_project_is_named_by_flag_or_variable_or_found_above(mvi, extracted):
+def test_the_project_is_named_by_flag_or_variable_or_found_above(mvi_inside, extracted):
     """The flag is stronger than the variable."""
     query = ["sql", "SELECT count(*) AS n FROM cr", "-f", "csv"]
     below = extracted.folder / "runs" / "one"
     below.mkdir(parents=True)
     for done in (
-        mvi("-C", extracted.folder, *query),
-        mvi(*query, MVI_PROJECT=str(extracted.folder)),
-        mvi("-C", extracted.folder, *query, MVI_PROJECT="/absent"),
-        mvi(*query, cwd=below),
+        mvi_inside("-C", extracted.folder, *query),
+        mvi_inside(*query, MVI_PROJECT=str(extracted.folder)),
+        mvi_inside("-C", extracted.folder, *query, MVI_PROJECT="/absent"),
+        mvi_inside(*query, cwd=below),
     ):
         assert (done.returncode, done.stdout, done.stderr) == (0, '"n"\n16\n', "")
 
@@ -157,24 +157,24 @@ def test_a_query_comes_from_standard_input_too(extracted):
     assert done.stdout == '"n"\n7\n'
 
 
-def test_status_is_one_json_object(mvi, extracted):
+def test_status_is_one_json_object(mvi_inside, extracted):
     """With the words of the table."""
-    done = mvi("-C", extracted.folder, "status", "--json")
+    done = mvi_inside("-C", extracted.folder, "status", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert (found["patients"], found["synthetic"], found["trial_weights"]) == (2, True, True)
 
 
-def test_ingest_with_a_problem_is_exit_code_three(mvi, tiny):
+def test_ingest_with_a_problem_is_exit_code_three(mvi_inside, tiny):
     """The good case is stored, the bad one is in the one JSON object."""
     tiny.write_case("P1", "AP")
     tiny.write_case("P1", "PP", radius=0.1)
     manifest = tiny.write_manifest([("P1", "AP"), ("P1", "PP")])
-    done = mvi("-C", tiny.folder, "ingest", manifest, "--json")
+    done = mvi_inside("-C", tiny.folder, "ingest", manifest, "--json")
     assert done.returncode == 3
     assert {json.loads(line)["event"] for line in done.stderr.splitlines()} == {"progress"}
     assert json.loads(done.stdout)["left_out"] == 1
-    text = mvi("-C", tiny.folder, "ingest", manifest)
+    text = mvi_inside("-C", tiny.folder, "ingest", manifest)
     assert text.returncode == 3
     assert "1 left out: correct them and run the same command again." in text.stdout
     assert "mask is a single voxel" in " ".join(text.stdout.split())

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
 
 
 @pytest.fixture
-def mvi(tmp_path):
-    """Run the installed command in an empty directory."""
-
-    def run(*args):
-        surroundings = {k: v for k, v in os.environ.items() if not k.startswith(("MVI_", "RAY_", "COLUMNS"))}
-        return subprocess.run(
-            [str(Path(sys.executable).with_name("mvi")), *map(str, args)],
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-            cwd=tmp_path,
-            env={**surroundings, "COLUMNS": "200"},
-        )
-
-    return run
+def mvi(mvi_inside):
+    """Run the command in an empty directory."""
+    return partial(mvi_inside, COLUMNS="200")
 
 
 @pytest.fixture

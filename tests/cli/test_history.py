@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-_MVI = [str(Path(sys.executable).with_name("mvi"))]
 _COUNT = "SELECT count(*) AS n FROM images"
 
 
 @pytest.fixture
-def mvi(extracted):
+def mvi(extracted, mvi_inside):
     """Run `mvi` in a project of two patients that were ingested one after the other."""
 
-    def run(*args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*_MVI, "-C", str(extracted.folder), *args],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+    def run(*args, code=0):
+        done = mvi_inside("-C", extracted.folder, *args)
         assert done.returncode == code, done.stderr
         return done
 

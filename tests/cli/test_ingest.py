@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,22 @@ RULES = "dicom: {phases: {AP: {series_number: 5}, PP: {series_number: 6}}}\n"
 
 
 @pytest.fixture
-def mvi(tmp_path):
-    """Run the installed command in an empty directory."""
+def here(tmp_path):
+    """An empty directory."""
     place = tmp_path / "here"
     place.mkdir()
+    return place
+
+
+@pytest.fixture
+def mvi(here, mvi_inside):
+    """Run the command there in this process."""
+    return partial(mvi_inside, cwd=here, COLUMNS="200")
+
+
+@pytest.fixture
+def mvi_outside(here):
+    """Run the installed command there."""
 
     def run(*args, **env):
         surroundings = {k: v for k, v in os.environ.items() if not k.startswith(("MVI_", "RAY_", "COLUMNS"))}
@@ -31,7 +44,7 @@ def mvi(tmp_path):
             text=True,
             timeout=180,
             check=False,
-            cwd=place,
+            cwd=here,
             env={**surroundings, "COLUMNS": "200", **env},
         )
 
@@ -57,19 +70,19 @@ def _one_line(done, code=2):
     return done.stderr
 
 
-def test_scan_writes_a_manifest_that_goes_in(mvi, tiny, tmp_path):
+def test_scan_writes_a_manifest_that_goes_in(mvi_outside, tiny, tmp_path):
     """The way of a user: propose, read, run the command that is printed."""
     tiny.write_case("P1", "AP")
     tiny.write_case("P1", "PP")
     pattern = "{patient}-{phase}-mask-{reader}.nii.gz"
-    done = mvi("-C", tiny.folder, "ingest", "--scan", tiny.data, "--pattern", pattern)
+    done = mvi_outside("-C", tiny.folder, "ingest", "--scan", tiny.data, "--pattern", pattern)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Proposed 2 rows of 1 patient." in done.stdout
     assert "Wrote manifest.csv. Nothing is stored yet." in done.stdout
     assert not (tiny.folder / "store").exists()
     command = done.stdout.strip().splitlines()[-1].split()
     assert command == ["mvi", "-C", str(tiny.folder), "ingest", "manifest.csv"]
-    done = mvi(*command[1:])
+    done = mvi_outside(*command[1:])
     assert done.returncode == 0
     assert "Ingested 2 images and 4 masks" in done.stdout
 

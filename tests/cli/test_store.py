@@ -16,14 +16,27 @@ MVI = str(Path(sys.executable).with_name("mvi"))
 
 
 @pytest.fixture
-def mvi(extracted, tmp_path):
-    """Run a command on two patients whose source files lie elsewhere."""
+def project(extracted, tmp_path):
+    """Two patients whose source files lie elsewhere."""
     shutil.move(extracted.data, tmp_path / "data")
+    return extracted
+
+
+@pytest.fixture
+def mvi(project, mvi_inside, tmp_path):
+    """Run the command on them in this process."""
+    state = str(tmp_path / "state")
+    return lambda *args: mvi_inside("-C", project.folder, "store", "erase", *args, XDG_STATE_HOME=state)
+
+
+@pytest.fixture
+def mvi_outside(project, tmp_path):
+    """Run the command on them in a process of its own, at a terminal when there is an answer."""
     surroundings = {k: v for k, v in os.environ.items() if not k.startswith(("MVI_", "COLUMNS"))}
     env = {**surroundings, "XDG_STATE_HOME": str(tmp_path / "state")}
 
     def run(*args, answer=None):
-        command = [MVI, "-C", str(extracted.folder), "store", "erase", *args]
+        command = [MVI, "-C", str(project.folder), "store", "erase", *args]
         ours, theirs = pty.openpty()
         try:
             if answer is not None:
@@ -41,42 +54,41 @@ def mvi(extracted, tmp_path):
             os.close(ours)
             os.close(theirs)
 
-    run.project = extracted
     return run
 
 
-def _rows(mvi):
-    return mvi.project.open().sql("FROM cr_all WHERE patient_id = 'P1'").num_rows
+def _rows(project):
+    return project.open().sql("FROM cr_all WHERE patient_id = 'P1'").num_rows
 
 
-def test_it_asks_first(mvi):
+def test_it_asks_first(mvi_outside, project):
     """What would go is told; no is the default."""
-    done = mvi("P1", answer="")
+    done = mvi_outside("P1", answer="")
     assert done.returncode == 2
     assert "Would remove rows, in earlier versions as well: 1 of patients, 2 of images" in done.stdout
     assert "Erase? This cannot be undone." in done.stdout
     assert "error: nothing was removed" in done.stderr
-    assert _rows(mvi) > 0
-    done = mvi("P1", answer="y")
+    assert _rows(project) > 0
+    done = mvi_outside("P1", answer="y")
     assert done.returncode == 0, done.stderr
     assert "Removed rows, in earlier versions as well: 1 of patients, 2 of images" in done.stdout
     assert "plants of 15 kinds" in done.stdout
     assert "Nothing of the patient is left there." in done.stdout
-    assert _rows(mvi) == 0
+    assert _rows(project) == 0
 
 
-def test_without_a_terminal_it_wants_to_be_sure(mvi):
+def test_without_a_terminal_it_wants_to_be_sure(mvi_outside, project):
     """A script says --yes; nobody could answer."""
     for more in ((), ("--json",)):
-        done = mvi("P1", *more)
+        done = mvi_outside("P1", *more)
         assert done.returncode == 2
         assert "nobody can be asked here; add --yes to erase, or --dry-run" in done.stderr
-    assert _rows(mvi) > 0
+    assert _rows(project) > 0
 
 
-def test_what_is_left_is_listed_and_ends_with_three(mvi):
+def test_what_is_left_is_listed_and_ends_with_three(mvi, project):
     """A file of the user is never touched; brackets in its name are no markup."""
-    own = mvi.project.folder / "[bold] P1.csv"
+    own = project.folder / "[bold] P1.csv"
     own.write_text("patient_id\nP1\n")
     done = mvi("P1", "--yes")
     assert done.returncode == 3

@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(folder: Path) -> Store:
+def store(folder: Path, commented: None) -> Store:
     """The store of the page."""
     return made_up_store.build(folder / "store")
 

@@ -35,7 +35,7 @@ from tests.ingest.clinical.conftest import Workbooks
 from tests.ingest.dicom.writing import IDENTITY, ORIGIN, SPACING, base, save, uid, write_series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _STUDY = """\
 schema_version: 1
@@ -336,6 +336,19 @@ def _mvi(folder: Path, *args: object, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.fixture
+def asked(mvi_inside: Callable[..., Any]) -> Callable[..., str]:
+    """Run a command that only asks, in this process; returns all that it printed."""
+
+    def ask(folder: Path, *args: object, code: int = 0) -> str:
+        surroundings = {"XDG_STATE_HOME": str(folder.parent / "state"), "COLUMNS": "200"}
+        done = mvi_inside("-C", folder, *args, **surroundings)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return ask
+
+
 def _project(tmp_path: Path, dates: str = "drop") -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
@@ -379,11 +392,11 @@ def test_the_searches_find_each_identifier_in_each_kind_of_file(export: Export, 
         if not one.isdigit():
             found = {str(trace.path) for trace in find_traces(tmp_path, Needles.of([one]))}
             assert found == set(kinds), one
+    names = tmp_path / "names"
+    names.mkdir()
     for one in wanted:
-        named = tmp_path / f"a_{one}_b.png"
-        named.touch()
-        assert (one, named.name) in _sightings(tmp_path, [one])
-        named.unlink()
+        (names / f"a_{one}_b.png").touch()
+    assert {(one, f"a_{one}_b.png") for one in wanted} <= _sightings(names, wanted)
 
 
 def test_the_export_holds_what_is_looked_for(export: Export) -> None:
@@ -396,7 +409,9 @@ def test_the_export_holds_what_is_looked_for(export: Export) -> None:
 
 
 @pytest.mark.parametrize("way", ["key", "crosswalk", "shift"])
-def test_nothing_of_a_header_is_kept_or_told(export: Export, tmp_path: Path, way: str) -> None:
+def test_nothing_of_a_header_is_kept_or_told(
+    export: Export, asked: Callable[..., str], tmp_path: Path, way: str
+) -> None:
     """From the export to the store by one command, with everything that is written at its end."""
     folder = _project(tmp_path, "shift" if way == "shift" else "drop")
     names = [DYNAMIC, STATIC, *(f"{FOREIGN}-{n}" for n in range(len(NAMES)))]
@@ -407,8 +422,8 @@ def test_nothing_of_a_header_is_kept_or_told(export: Export, tmp_path: Path, way
         options = ["--crosswalk", tmp_path / "crosswalk.csv"]
     manifest = tmp_path / "manifest.csv"
     printed = _mvi(folder, "ingest", "--dicom", export.path, *options, "--yes", "-o", manifest, code=3)
-    printed += _mvi(folder, "status") + _mvi(folder, "sql", "FROM images") + _mvi(folder, "sql", "FROM masks")
-    printed += _mvi(folder, "sql", "FROM quarantine")
+    printed += asked(folder, "status") + asked(folder, "sql", "FROM images")
+    printed += asked(folder, "sql", "FROM masks") + asked(folder, "sql", "FROM quarantine")
     opened = Project(folder)
     assert opened.sql("SELECT DISTINCT patient_id FROM masks").num_rows == 2
     assert opened.sql("SELECT count(*) AS n FROM masks").to_pylist() == [{"n": 6}]
@@ -445,7 +460,7 @@ def test_dates_are_moved_and_their_distances_stay(tmp_path: Path) -> None:
     assert 1 <= (days[0] - stored["before"]).days <= 365
 
 
-def test_broken_files_are_told_without_a_name(tmp_path: Path) -> None:
+def test_broken_files_are_told_without_a_name(asked: Callable[..., str], tmp_path: Path) -> None:
     """Errors and warnings of every step: scan, proposal, ingest, quarantine, page."""
     found = _export(tmp_path / "export", broken=True)
     folder = _project(tmp_path)
@@ -461,12 +476,14 @@ def test_broken_files_are_told_without_a_name(tmp_path: Path) -> None:
     ):
         assert told in printed
     printed += _mvi(folder, *command, "--force", "--json", code=3)
-    printed += _mvi(folder, "sql", "FROM quarantine") + _mvi(folder, "store", "check")
+    printed += asked(folder, "sql", "FROM quarantine") + asked(folder, "store", "check")
     assert Project(folder).sql("FROM quarantine").num_rows > 0
     _check(folder, printed.replace(str(manifest), ""), found)
 
 
-def test_tables_with_other_columns_keep_them_outside(export: Export, tmp_path: Path) -> None:
+def test_tables_with_other_columns_keep_them_outside(
+    export: Export, asked: Callable[..., str], tmp_path: Path
+) -> None:
     """Names and texts beside what the study declares, in the manifest, a CSV and a workbook."""
     folder = _project(tmp_path)
     shutil.copytree(export.path / "MUELLER_HANS" / "FOLDERKOENIG" / STATIC, tmp_path / STATIC)
@@ -488,7 +505,7 @@ def test_tables_with_other_columns_keep_them_outside(export: Export, tmp_path: P
     )
     tables = ("--clinical", tmp_path / "c.xlsx", "--clinical", tmp_path / "c.csv")
     printed = _mvi(folder, "ingest", tmp_path / "m.csv", *tables, code=3)
-    printed += _mvi(folder, "sql", "FROM clinical") + _mvi(folder, "enrolment")
+    printed += asked(folder, "sql", "FROM clinical") + asked(folder, "enrolment")
     # Without its first line, that of a patient stands for the names of columns.
     (tmp_path / "n.csv").write_text("HEADHAAS,AP,CELLSEIDEL,19530417\nP9,AP,x,y\n", encoding="utf-8")
     Workbooks().xlsx(tmp_path / "n.xlsx", {"MUELLER": [["HEADHAAS", 1, "CELLSEIDEL"], ["P9", 0, 1]]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -27,16 +28,35 @@ def _mount(place, options):
         pytest.skip("a small disk cannot be mounted here")
 
 
+@pytest.fixture(scope="module")
+def ingested(make_tiny):
+    """Two patients without a value."""
+    project = make_tiny()
+    project.write_study(image_types="original: ", dlr=False)
+    project.add("P1")
+    project.add("P2")
+    return project
+
+
+@pytest.fixture(scope="module")
+def values(ingested, tmp_path_factory):
+    """What an extraction gives that nothing disturbs."""
+    whole = type(ingested)(tmp_path_factory.mktemp("whole") / "tiny")
+    shutil.copytree(ingested.folder, whole.folder)
+    whole.extract()
+    return whole.open().sql(_VALUES)
+
+
 @pytest.fixture
-def small(tiny):
+def small(ingested, tmp_path):
     """A project whose store lies on a disk of 8 MiB of its own."""
-    tiny.write_study(image_types="original: ", dlr=False)
+    tiny = type(ingested)(tmp_path / "tiny")
     place = tiny.folder / "store"
-    place.mkdir()
+    place.mkdir(parents=True)
     _mount(place, "size=8m")
     try:
-        tiny.add("P1")
-        tiny.add("P2")
+        shutil.copytree(ingested.folder, tiny.folder, dirs_exist_ok=True)
+        tiny.open().refresh()
         yield tiny
     finally:
         subprocess.run(["umount", str(place)], check=True)
@@ -55,19 +75,14 @@ def _filled(tiny, left):
 
 
 @pytest.mark.parametrize("left", [0, 16 << 10, 48 << 10, 96 << 10, 160 << 10, 1 << 20])
-def test_a_full_disk_costs_nothing_but_time(small, tmp_path, left):
+def test_a_full_disk_costs_nothing_but_time(small, values, left):
     """Wherever the space runs out: at the start, at a claim, at values, at the catalog."""
-    whole = type(small)(tmp_path / "whole")
-    whole.write_study(image_types="original: ", dlr=False)
-    whole.add("P1")
-    whole.add("P2")
-    whole.extract()
     with _filled(small, left), pytest.raises(StoreError, match="check the disk's free space"):
         small.extract()
     assert small.open().check().findings == ()
     summary = small.extract()
     assert (summary.complete, summary.wanted, summary.left_out) == (8, 8, 0)
-    assert small.open().sql(_VALUES).equals(whole.open().sql(_VALUES))
+    assert small.open().sql(_VALUES).equals(values)
     assert small.open().sql("FROM cr").num_rows == 8
     assert small.open().store.tables["attempts"].files() == []
 

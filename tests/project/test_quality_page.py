@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
@@ -337,16 +338,24 @@ def test_a_page_that_an_erasure_left_when_it_was_killed_goes_with_the_next(plant
     assert not (planted.folder / "quality.html").exists()
 
 
-def test_an_erasure_waits_for_a_page_that_is_being_written(planted):
+def test_an_erasure_waits_for_a_page_that_is_being_written(planted, monkeypatch):
     """Else the page would be written after the patient was gone."""
+    begun, remove = Event(), erasure.remove_quality_page
+
+    def told(project):
+        begun.set()
+        remove(project)
+
+    monkeypatch.setattr(erasure, "remove_quality_page", told)
     with ThreadPoolExecutor(1) as pool:
         with quality_locked(planted.open()):
             erasing = pool.submit(planted.open().erase, "P1")
+            assert begun.wait(timeout=120)
             with pytest.raises(TimeoutError):
-                erasing.result(timeout=5)
+                erasing.result(timeout=1)
             assert "P1" in _html(planted)
             assert planted.open().store.tables["patients"].read(["patient_id"]).num_rows == 1
-        assert erasing.result(timeout=60).is_absent
+        assert erasing.result(timeout=120).is_absent
     assert not (planted.folder / "quality.html").exists()
 
 

@@ -233,6 +233,7 @@ def test_the_view_clinical_has_the_columns_of_the_table(store, study):
     assert store.query("FROM clinical").column_names == ["patient_id", "mvi"]
 
 
+@pytest.mark.usefixtures("commented")
 def test_a_clinical_column_is_not_explained_by_a_name_it_shares(store, study):
     """`mean` is a column of the statistics, and may be a variable of a study."""
     import pyarrow as pa
@@ -246,6 +247,7 @@ def test_a_clinical_column_is_not_explained_by_a_name_it_shares(store, study):
     assert store.query(query).to_pylist() == [{"comment": "clinical variable that the study declares"}]
 
 
+@pytest.mark.usefixtures("commented")
 def test_every_table_and_column_has_a_comment(filled, study):
     """What users see in the schema `main`."""
     filled.publish(study)

@@ -10,24 +10,34 @@ import sys
 import pytest
 
 # A minute was run by hand; a few seconds already hold dozens of commits that meet each other.
-_SECONDS = float(os.environ.get("MVI_HAMMER_SECONDS", "6"))
+_SECONDS = float(os.environ.get("MVI_HAMMER_SECONDS", "3"))
 
 _COMMON = """
 import sys, time, json
 from pathlib import Path
+from mvi_ray.store import tables
 from mvi_ray.store.declarations import Declarations
 from mvi_ray.store.history import Event
 from mvi_ray.store.store import Store
 from mvi_ray.store.upkeep import compact
+# Four that write without a pause to one table may be held up for long on a busy machine.
+tables._ATTEMPTS = 1000
 store = Store(Path(sys.argv[1]))
-name, until = sys.argv[2], time.monotonic() + float(sys.argv[3])
+name = sys.argv[2]
 current = tuple(("CR", "AP", kind, f"cr-{kind}") for kind in ("original", "square"))
 regions = ("intratumoral", "peritumoral")
 study = Declarations("hammer", "d", False, ("AP",), regions, ("R1",), {"CR": 2}, current)
 done = 0
 """
+# All begin at once, however long it takes to start them.
+_BEGIN = """
+print(flush=True)
+sys.stdin.readline()
+until = time.monotonic() + float(sys.argv[3])
+"""
 _WRITER = (
     _COMMON
+    + _BEGIN
     + """
 def rows(patient, value):
     return [{
@@ -48,6 +58,7 @@ print(json.dumps(done))
 )
 _COMPACTOR = (
     _COMMON
+    + _BEGIN
     + """
 while time.monotonic() < until:
     compact(store.tables["cr"])
@@ -57,11 +68,12 @@ while time.monotonic() < until:
 print(json.dumps(done))
 """
 )
-_READER = """
+_SEEN = """
 import sys, time, json, collections
 import duckdb
-until, done, seen = time.monotonic() + float(sys.argv[3]), 0, collections.Counter()
-bad = []
+done, seen, bad = 0, collections.Counter(), []
+"""
+_READ = """
 while time.monotonic() < until:
     with duckdb.connect(sys.argv[1] + "/mvi.duckdb", read_only=True) as connection:
         found = connection.execute(
@@ -74,6 +86,7 @@ while time.monotonic() < until:
     seen, done = now, done + 1
 print(json.dumps([done, bad]))
 """
+_READER = _SEEN + _BEGIN + _READ
 
 
 @pytest.mark.slow
@@ -94,12 +107,18 @@ def test_a_reader_never_sees_half_a_commit_and_no_row_is_lost(store, study, rows
     running = {
         name: subprocess.Popen(
             [sys.executable, "-c", script, str(store.root), name, str(_SECONDS)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for name, script in scripts.items()
     }
+    for process in running.values():
+        process.stdout.readline()
+    for process in running.values():
+        process.stdin.write("\n")
+        process.stdin.flush()
     answers = {}
     for name, process in running.items():
         out, err = process.communicate(timeout=_SECONDS + 120)
