@@ -127,7 +127,8 @@ class Conversion:
             return self._saved(key, case, case.volume, source)
         except OSError as error:
             raise StoreError(
-                f"a volume could not be written to the store: {error.strerror}; check the disk's free space and permissions"
+                f"a volume could not be written to the store: {error.strerror}; "
+                "check the disk's free space and permissions"
             ) from None
 
     def _saved(self, key: ImageKey, case: ImageCase, volume: Volume, source: str | None) -> Converted:
