@@ -331,6 +331,7 @@ def comments(monkeypatch):
     return made
 
 
+@pytest.mark.usefixtures("commented")
 def test_a_commit_renews_the_catalog_into_what_a_fresh_one_is(filled, study, rows, comments):
     """Only the scans, their versions and the time differ; views and comments are kept."""
     filled.publish(study)
