@@ -31,10 +31,10 @@ from typing import TYPE_CHECKING
 from mvi_ray.cluster.session import THREADS
 from mvi_ray.extract.cost import VoiSize
 from mvi_ray.project import Project
-from mvi_ray.project.cost import VOI_KEY
 from mvi_ray.project.declarations import declarations
 from mvi_ray.project.forecast import makespan
 from mvi_ray.project.planning import make_plan, split_giants
+from mvi_ray.voi import VOI_KEY
 
 if TYPE_CHECKING:
     from mvi_ray.cluster.unit import Unit

@@ -10,6 +10,7 @@ from mvi_ray.cli.console import marks, print_json
 from mvi_ray.cli.progress import duration
 from mvi_ray.cli.state import Json, project
 from mvi_ray.cli.streams import out
+from mvi_ray.voi import VOI_KEY
 
 if TYPE_CHECKING:
     from mvi_ray.project.status import Status
@@ -51,7 +52,7 @@ def _failed(rows: list[dict[str, Any]], *, as_json: bool) -> None:
 
 
 def _case(row: dict[str, Any]) -> str:
-    parts = [row[k] for k in ("patient_id", "session", "phase", "lesion", "region", "reader", "family")]
+    parts = [row[k] for k in (*VOI_KEY, "family")]
     return " ".join(p for p in parts if p not in ("-", "baseline", None))
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mvi_ray.cluster.unit import Failure, VoiResult
-from mvi_ray.project.cost import VOI_KEY
 from mvi_ray.store.attempts import Attempt, Attempts
 from mvi_ray.store.clauses import reading
+from mvi_ray.voi import VOI_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mvi_ray.extract.cost import ConventionalCost, DeepCost, VoiSize
 from mvi_ray.study import ConventionalRadiomics
+from mvi_ray.voi import VOI_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -22,8 +23,6 @@ FEWEST = 5
 
 _SLOWEST, _QUICKEST = 20.0, 0.05
 _PATIENTS = 200
-
-VOI_KEY = ("patient_id", "session", "phase", "lesion", "region", "reader")
 
 
 @dataclass(frozen=True, slots=True)

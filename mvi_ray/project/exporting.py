@@ -17,6 +17,7 @@ from mvi_ray.matrix.cohort import read_cohorts
 from mvi_ray.matrix.lines import Lines, Parts, check_columns
 from mvi_ray.project.status import has_trial_weights
 from mvi_ray.study.settings import suggest
+from mvi_ray.voi import VOI_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ _KEYS = ("patient_id", "session", "lesion")
 _TIME = pa.timestamp("us", tz="UTC")
 _LONG_SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("patient_id", "session", "phase", "lesion", "region", "reader")),
+        *((name, pa.string()) for name in VOI_KEY),
         *((name, pa.string()) for name in ("family", "image_type", "feature")),
         ("value", pa.float64()),
     ]

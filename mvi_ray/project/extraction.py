@@ -17,7 +17,6 @@ from mvi_ray.ingest.problem import Problem
 from mvi_ray.project.claims import StoreClaims
 from mvi_ray.project.committing import Committer
 from mvi_ray.project.cores import planned_cores
-from mvi_ray.project.cost import VOI_KEY
 from mvi_ray.project.declarations import declarations, feature_sets, weights_sources
 from mvi_ray.project.following import Following
 from mvi_ray.project.planning import chosen_families, make_plan, queues, settings_digests
@@ -25,6 +24,7 @@ from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.regions import derive_again, outdated_regions
 from mvi_ray.store.presence import Presence
 from mvi_ray.store.tables import now
+from mvi_ray.voi import VOI_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

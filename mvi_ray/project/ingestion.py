@@ -16,6 +16,7 @@ from mvi_ray.project.problems import record_problems
 from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.remarks import image_times, not_made, orphans, unlisted, unmatched, with_store
 from mvi_ray.store.tables import now
+from mvi_ray.voi import VOI_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -182,7 +183,7 @@ def _store_images(
                     redrawn.add(made.key)
                 # A consensus or a carried mask that is not made again is of masks that are no more.
                 for voi in made_before.get(made.key, set()) - {_voi(row) for row in made.masks}:
-                    project.store.tables["masks"].delete(dict(zip(_VOI, voi, strict=True)))
+                    project.store.tables["masks"].delete(dict(zip(VOI_KEY, voi, strict=True)))
                 gone.look(made)
             if len(images) >= _COMMIT_EVERY:
                 gone.drop()
@@ -236,7 +237,7 @@ class _Gone:
         """Remove what was noted, in one commit."""
         self._table.delete(
             *(
-                {**dict(zip(_VOI[1:], place, strict=True)), "patient_id": patients}
+                {**dict(zip(VOI_KEY[1:], place, strict=True)), "patient_id": patients}
                 for place, patients in self._patients.items()
             )
         )
@@ -247,7 +248,7 @@ def _made_masks(project: Project) -> dict[ImageKey, set[tuple[str, ...]]]:
     """Stored masks that are no files: of the consensus, and carried from another phase."""
     rule = project.study.readers.consensus
     found: dict[ImageKey, set[tuple[str, ...]]] = {}
-    for row in project.store.tables["masks"].read([*_VOI, "carried_from"]).to_pylist():
+    for row in project.store.tables["masks"].read([*VOI_KEY, "carried_from"]).to_pylist():
         if row["carried_from"] is not None or (rule is not None and row["reader"] == rule.name):
             key = (row["patient_id"], row["session"], row["phase"])
             found.setdefault(key, set()).add(_voi(row))
@@ -267,7 +268,7 @@ def _drop_carried(
             if rule.source != source or key in manifest.groups:
                 continue
             for voi in sorted(made_before.get(key, ())):
-                place: dict[str, Any] = dict(zip(_VOI, voi, strict=True))
+                place: dict[str, Any] = dict(zip(VOI_KEY, voi, strict=True))
                 project.store.tables["masks"].delete(place)
                 yield Problem(
                     "error",
@@ -277,16 +278,13 @@ def _drop_carried(
                 )
 
 
-_VOI = ("patient_id", "session", "phase", "lesion", "region", "reader")
-
-
 def _voi(row: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(row[name] for name in _VOI)
+    return tuple(row[name] for name in VOI_KEY)
 
 
 def _inputs(store: Store) -> dict[tuple[str, ...], str]:
     """What the features of each stored mask are computed from."""
-    rows = store.tables["masks"].read([*_VOI, "input_digest"]).to_pylist()
+    rows = store.tables["masks"].read([*VOI_KEY, "input_digest"]).to_pylist()
     return {_voi(row): row["input_digest"] for row in rows}
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from mvi_ray.cluster.unit import Unit, Voi
 from mvi_ray.errors import UsageError
 from mvi_ray.extract.cost import load_seconds
-from mvi_ray.project.cost import VOI_KEY, Calibration, Costs, family_settings
+from mvi_ray.project.cost import Calibration, Costs, family_settings
 from mvi_ray.store.volumes import StoredVolume
+from mvi_ray.voi import VOI_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mvi_ray.store.tables import now
+from mvi_ray.voi import VOI_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,10 +32,7 @@ def add_problems(quarantine: Table, problems: Iterable[Problem]) -> None:
     for problem in problems:
         if problem.severity != "error" or problem.patient_id is None:
             continue
-        key = {
-            name: getattr(problem, name) or _UNKNOWN
-            for name in ("patient_id", "session", "phase", "lesion", "region", "reader")
-        }
+        key = {name: getattr(problem, name) or _UNKNOWN for name in VOI_KEY}
         rows[tuple(key.values())] = {
             **key,
             "stage": "ingest",

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from mvi_ray.cluster.unit import Unit, Voi
 from mvi_ray.project.claims import StoreClaims
-from mvi_ray.project.planning import VOI_KEY
 from mvi_ray.store.presence import Presence
 from mvi_ray.store.store import Store
 from mvi_ray.store.tables import now
+from mvi_ray.voi import VOI_KEY
 
 
 def _unit(store, patient, regions=("intratumoral",), family="CR", sets=None, digest="input"):

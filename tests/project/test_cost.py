@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvi_ray.project.cost import FEWEST, Calibration, Costs, Timed, family_settings
-from mvi_ray.project.planning import VOI_KEY
+from mvi_ray.voi import VOI_KEY
 
 
 def _timed(*ratios: float, phase: str = "AP", region: str = "intratumoral") -> list[Timed]:

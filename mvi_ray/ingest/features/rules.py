@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Self
 
 from mvi_ray.errors import ManifestError, UsageError
 from mvi_ray.study.settings import DRAWN, suggest
+from mvi_ray.voi import VOI_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-KEY = ("patient_id", "session", "phase", "lesion", "region", "reader")
+KEY = VOI_KEY
 """The parts of a key, in its order."""
 
 DEFAULTS = {"session": "baseline", "lesion": "1", "region": DRAWN, "reader": "R1"}
