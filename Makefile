@@ -9,9 +9,8 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 demo: $(VENV)/.installed
 	$(VENV)/bin/mvi demo demo-project
 
-# In the order of the tree: else the files with few tests come last, and they are the long ones.
 test: $(VENV)/.installed-dev
-	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

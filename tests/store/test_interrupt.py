@@ -16,6 +16,14 @@ from mvi_ray.store.interrupt import interruptible
 _LONG = "SELECT sum(a.range * b.range % 7) FROM range(20_000_000) a, range(1_000_000_000) b"
 
 
+@pytest.fixture(autouse=True)
+def _handler():
+    """That of a fresh process: Ray, in tests that ran before, may have left another one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("delay_s", [0.0, 0.0001, 0.001, 0.02, 0.3, 0.5, 0.6, 0.7])
 def test_ctrl_c_ends_a_query(delay_s):
     """At any time, in a second or so; the connection answers the next one."""
