@@ -334,7 +334,7 @@ def test_store_that_cannot_be_written_ends_the_ingest(
     stored.write_case("P2", "AP", radius=2.6)
     monkeypatch.setattr(conversion, "save_volume", full)
     with pytest.raises(
-        StoreError, match="could not be written to the store: No space left on device; is the"
+        StoreError, match="could not be written to the store: No space left on device; check the disk"
     ):
         stored.open().ingest(stored.manifest)
     assert _rows(stored, "SELECT count(*) FROM images") == [(3,)]
