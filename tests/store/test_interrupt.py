@@ -18,7 +18,7 @@ _LONG = "SELECT sum(a.range * b.range % 7) FROM range(20_000_000) a, range(1_000
 
 @pytest.fixture(autouse=True)
 def _handler():
-    """That of a fresh process: Ray, in tests that ran before, may have left another one."""
+    """That of a fresh process: one that a shell starts in the background ignores Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
