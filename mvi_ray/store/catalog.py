@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tempfile
 from functools import cache
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Literal
 import duckdb
 import pyarrow as pa
 
-from mvi_ray import __version__
 from mvi_ray.errors import StoreError
 from mvi_ray.features import CR_FEATURES, DLR_VALUES
 from mvi_ray.store.comments import comment_on_everything
@@ -161,7 +161,9 @@ def _source(snapshots: Mapping[str, Snapshot], study: Declarations) -> str:
     The columns of the clinical table are those of its version; those of the others are ours.
     """
     clinical = snapshots["clinical"].version
-    text = repr((study.to_json(), clinical, duckdb.__version__, __version__, _views(), TABLES, definitions()))
+    # The package itself names rooms above this one, for type checkers only.
+    ours = import_module("mvi_ray").__version__
+    text = repr((study.to_json(), clinical, duckdb.__version__, ours, _views(), TABLES, definitions()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
