@@ -223,12 +223,11 @@ def _extracted_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pat
     """The project, put aside, and the place where it was made."""
     place = tmp_path_factory.mktemp("project") / "here" / "copy of tiny"
     project = TinyProject(place)
-    project.write_study()
-    project.add("P1")
-    project.add("O'Neil", axes="RAS")
-    project.extract()
     with _commented():
-        project.open().publish()
+        project.write_study()
+        project.add("P1")
+        project.add("O'Neil", axes="RAS")
+        project.extract()
     return place.rename(place.parents[1] / "aside"), place
 
 

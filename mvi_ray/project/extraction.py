@@ -23,6 +23,7 @@ from mvi_ray.project.planning import chosen_families, make_plan, queues, setting
 from mvi_ray.project.progress import Progress, silent
 from mvi_ray.project.regions import derive_again, outdated_regions
 from mvi_ray.store.presence import Presence
+from mvi_ray.store.statistics import is_current
 from mvi_ray.store.tables import now
 from mvi_ray.voi import VOI_KEY
 
@@ -253,12 +254,15 @@ class _Work:
         ]
         if solved:
             store.tables["quarantine"].delete(*solved)
+        committer = Committer(self.project, study, self.summary, run_id, claims.failures)
         if not plan.units:
             store.publish(study)
             claims.settle(families)
+            if not is_current(store):
+                # A run that was killed, or found the disk full, could not.
+                self.committer = committer
             return
         _write_feature_sets(self.project, self.weights)
-        committer = Committer(self.project, study, self.summary, run_id, claims.failures)
         following = Following(plan.units, committer, progress)
         try:
             self._compute([unit for several in plan.units.values() for unit in several], claims, following)

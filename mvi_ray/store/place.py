@@ -258,11 +258,16 @@ def _asking() -> Iterator[None]:
         ) from None
 
 
+# How deltalake writes a cause below what it caused.
+_CAUSE = re.compile(r"^\s*(?:\x1b\[\d+m)?↳(?:\x1b\[\d+m)?\s*", re.MULTILINE)
+
+
 def reason(error: BaseException) -> str:
-    """The first line of an error, without what a server said of the keys that it was asked with."""
+    """The first line of an error and its last cause, without what a server said of the keys it was given."""
     text = str(error)
     code = re.search(r"<Code>(\w+)</Code>", text)
-    said = re.split(r"[<\r\n]", text, maxsplit=1)[0].rstrip(" :")
+    first, *causes = (re.split(r"[<\r\n]", part, maxsplit=1)[0].rstrip(" :") for part in _CAUSE.split(text))
+    said = ": ".join(filter(None, (first, *causes[-1:])))
     for value in filter(None, map(os.environ.get, _SECRETS)):
         said = said.replace(value, "…")
     return f"{said}: {code[1]}" if code else said

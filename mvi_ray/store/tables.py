@@ -382,11 +382,7 @@ class Table:
                     ) from None
                 wait = random.uniform(0.5, 1) * min(0.1 * 2**attempt, _LONGEST_WAIT_S)  # noqa: S311 - spreads writers
                 time.sleep(wait)
-            except DeltaError as error:
-                raise self._refused(error) from None
-            except OSError as error:
-                if not isinstance(self.folder, Bucket):
-                    raise
+            except (DeltaError, OSError) as error:
                 raise self._refused(error) from None
             else:
                 return

@@ -79,11 +79,13 @@ def test_a_full_disk_costs_nothing_but_time(small, values, left):
     """Wherever the space runs out: at the start, at a claim, at values, at the catalog."""
     with _filled(small, left), pytest.raises(StoreError, match="check the disk's free space"):
         small.extract()
-    assert small.open().check().findings == ()
+    # Rows may be there that no catalog shows yet; the next command publishes it.
+    assert {(f.check, f.severity) for f in small.open().check().findings} <= {("catalog", "note")}
     summary = small.extract()
     assert (summary.complete, summary.wanted, summary.left_out) == (8, 8, 0)
     assert small.open().sql(_VALUES).equals(values)
     assert small.open().sql("FROM cr").num_rows == 8
+    assert small.open().check().findings == ()
     assert small.open().store.tables["attempts"].files() == []
 
 

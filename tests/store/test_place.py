@@ -148,6 +148,15 @@ def test_a_bucket_that_is_not_there_takes_nothing(bucket):
         (Bucket.of("s3://misspelt/store") / "x").write_bytes(b"x")
 
 
+def test_a_reason_tells_the_last_cause():
+    """As deltalake writes them, in colours."""
+    arrow = "\n  \x1b[31m↳\x1b[0m "
+    said = f"Generic LocalFileSystem error{arrow}Unable to copy{arrow}No space left\n"
+    assert reason(OSError(said)) == "Generic LocalFileSystem error: No space left"
+    assert reason(OSError("one line")) == "one line"
+    assert reason(OSError("")) == ""
+
+
 def test_a_reason_holds_no_keys(monkeypatch):
     """A server that refuses a signature answers with the key that it was asked with."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
