@@ -13,7 +13,7 @@ from mvi_ray.cli import pager
 @pytest.fixture
 def screen(monkeypatch):
     """A terminal of 40 × 10 whose pager marks its lines."""
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((40, 10)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((40, 10)))
     monkeypatch.setattr("os.isatty", lambda _: True)
     monkeypatch.setenv("PAGER", "sed s/^/paged:/")
 
