@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _PROC = Path("/proc")
 # Workers end by themselves when they miss their node, its agents only after a minute.
 _GRACE_S = 0.3
+_UNNEEDED = (b"/dashboard/dashboard.py", b"/autoscaler/_private/monitor.py", b"/_private/log_monitor.py")
 
 
 class Process(NamedTuple):
@@ -41,6 +42,19 @@ def processes_of(folder: str) -> tuple[Process, ...]:
     for one in found:
         found.extend(pid for pid, parent in parents.items() if parent == one)
     return tuple(Process(pid, started[pid]) for pid in found)
+
+
+def end_unneeded(folder: str) -> None:
+    """End what Ray starts for clusters and dashboards, which an own instance has not.
+
+    Its API server, autoscaler and log monitor take 3 s of CPU in two minutes from the workers, and one
+    second of each end, for Ray waits for each of them. Work goes on without.
+    """
+    for one in processes_of(folder):
+        with suppress(OSError):
+            command = (_PROC / str(one.pid) / "cmdline").read_bytes()
+            if any(name in command for name in _UNNEEDED):
+                os.kill(one.pid, signal.SIGKILL)
 
 
 def end_all(processes: Iterable[Process]) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from mvi_ray.cluster.processes import end_all, processes_of
+from mvi_ray.cluster.processes import end_all, end_unneeded, processes_of
 from mvi_ray.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ def ray_session(cpus: int | None = None, address: str | None = None) -> Iterator
         try:
             _start(target, cpus, folder)
             _stop_as_on_ctrl_c()
+            if folder:
+                end_unneeded(folder)
             offered = ray.cluster_resources()
             yield Resources(int(offered.get("CPU", 1)), int(offered.get("GPU", 0)), own)
         finally:

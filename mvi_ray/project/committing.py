@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from mvi_ray.project.project import Project
     from mvi_ray.store.declarations import Declarations
 
-# A kill costs what was computed since the last commit, so one comes as often as its own time allows.
-_SOONEST_S, _LATEST_S, _TIMES_ITS_OWN = 2.0, 15.0, 20.0
+# A kill costs what was computed since the last commit, so one comes as often as its own time allows: a
+# hundredth of that of one core.
+_SOONEST_S, _LATEST_S, _TIMES_ITS_OWN = 2.0, 15.0, 100.0
 _COMMIT_VOIS = 64
 # The catalog costs as much as several commits, and every `mvi` command looks past an old one.
 _PUBLISH_S = 30.0
