@@ -23,7 +23,7 @@ _SCRIPT = """
 import json, signal, sys, time
 from pathlib import Path
 import ray
-from mvi_ray.cluster.processes import processes_of
+from mvi_ray.cluster.processes import _UNNEEDED, processes_of
 from mvi_ray.cluster.session import ray_session
 
 def work(mark):
@@ -47,6 +47,8 @@ for end in sys.argv[2:]:
             while not mark.exists():
                 time.sleep(0.02)
             folder = ray._private.worker.global_worker.node.get_temp_dir_path()
+            commands = [Path(f"/proc/{one.pid}/cmdline").read_bytes() for one in processes_of(folder)]
+            assert not [one for one in commands for name in _UNNEEDED if name in one]
             with told.open("a") as file:
                 print(json.dumps([folder, [one.pid for one in processes_of(folder)]]), file=file)
             if end == "error":
@@ -97,7 +99,7 @@ def test_each_library_of_a_worker_is_told_to_use_one_thread(library):
 def test_nothing_is_left_behind(tmp_path, ends, sign):
     """By success, error or a signal: no process though a task still runs, no folder, no token at home.
 
-    Nor a handler of signals in the program that goes on.
+    Nor a handler of signals in the program that goes on. What an own instance has no use for went at once.
     """
     process = _start(tmp_path, *ends, "wait")
     deadline = time.monotonic() + 180
