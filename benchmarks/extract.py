@@ -89,11 +89,11 @@ def units_of(project: Project) -> list[Unit]:
 
 def _plain_worker(folder: str, todo: Any, ready: Any, done: Any) -> None:
     from mvi_ray.cluster.work import compute_cr
-    from mvi_ray.extract.cr import _engine
+    from mvi_ray.extract.stock import stock_engine
     from mvi_ray.project import Project
 
     settings = Project(folder).study.families.cr_like
-    _engine()
+    stock_engine()
     ready.wait()
     while True:
         try:

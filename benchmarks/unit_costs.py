@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 def measured(folder: str, unit: Unit) -> tuple[float, int]:
     """CPU seconds of one VOI, and the most memory of its process in bytes."""
     from mvi_ray.cluster.work import compute_cr
-    from mvi_ray.extract.cr import _engine
+    from mvi_ray.extract.stock import stock_engine
     from mvi_ray.project import Project
 
     settings = Project(folder).study.families.cr_like
-    _engine()
+    stock_engine()
     begin = time.process_time()
     (result,) = compute_cr(unit, settings)
     if result.failure is not None:

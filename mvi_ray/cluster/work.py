@@ -81,12 +81,12 @@ def each_cr(unit: Unit, settings: Mapping[str, ConventionalRadiomics]) -> Iterat
     """
     from mvi_ray.extract.cr import extract_cr, load_engine
 
+    family = settings[unit.family]
     try:
-        load_engine()
+        load_engine(family.engine)
     except ImportError as error:
         raise ClusterError(f"{socket.gethostname()} cannot load PyRadiomics: {error}") from error
     _pin()
-    family = settings[unit.family]
 
     def compute(volume: Volume, voi: Voi) -> tuple[dict[str, Any], ...]:
         wanted = [name for name in voi.feature_sets if name is not None]

@@ -120,7 +120,10 @@ class ImageTypes(Settings):
 class ConventionalRadiomics(Settings):
     """Family CR: features of PyRadiomics."""
 
-    engine: Literal["pyradiomics"] = "pyradiomics"
+    engine: Literal["pyradiomics", "fast"] = Field(
+        default="pyradiomics",
+        description="'fast' computes the values of PyRadiomics in a fraction of its time",
+    )
     orientation: Literal["canonical", "source"] = Field(
         default="canonical",
         description="grid on which features are computed; 'source' is that of the file read",

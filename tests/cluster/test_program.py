@@ -29,7 +29,7 @@ def test_the_same_program_may_compute(engine):
     [
         ("CR", "SimpleITK", "1.0", "instead of 1.0"),
         ("CR", "trimesh", None, r"instead of \(none\)"),
-        ("CR", "parity", "99", "instead of 99"),
+        ("CR", "parity of fast", "99", "instead of 99"),
         ("CR", "mvi-ray", "0.0.1", "instead of 0.0.1"),
         ("DLR", "torch", "1.0", "instead of 1.0"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,8 @@ from mvi_ray.study import DeepRadiomics
 
 _OTHER = Program("CR", (("SimpleITK", "1.0"),))
 
+_SETTINGS = SimpleNamespace(engine="pyradiomics")
+
 
 def _compute(unit, _argument):
     for voi in unit.vois:
@@ -26,8 +29,8 @@ def _compute(unit, _argument):
 def test_a_store_out_of_sight_is_told_from_an_image_that_is_gone(make_unit, tmp_path):
     """The one ends the run, the other is a failure of its VOIs."""
     seen, unseen = replace(make_unit("P"), store=tmp_path), replace(make_unit("P"), store=tmp_path / "no")
-    (gone,) = compute_cr(seen, {"CR": None})
-    (blind,) = compute_cr(unseen, {"CR": None})
+    (gone,) = compute_cr(seen, {"CR": _SETTINGS})
+    (blind,) = compute_cr(unseen, {"CR": _SETTINGS})
     assert (gone.failure.error, blind.failure.error) == ("StoreError", "UnreachableError")
     assert "is missing or unreadable" in gone.failure.reason
     assert blind.failure.reason == "a worker does not see the store"
@@ -56,20 +59,20 @@ def test_a_network_with_another_program_begins_nothing(make_unit, monkeypatch):
 def test_an_engine_that_cannot_be_loaded_is_no_failure_of_a_voi(make_unit, monkeypatch):
     """It is loaded before the unit begins, so the run ends instead."""
 
-    def load():
+    def load(_):
         raise ImportError("libgomp.so.1 is not there")
 
     monkeypatch.setattr(cr, "load_engine", load)
     with pytest.raises(ClusterError, match=r"cannot load PyRadiomics: libgomp.so.1 is not there"):
-        next(serve(each_cr, make_unit("P"), {"CR": None}, 0))
+        next(serve(each_cr, make_unit("P"), {"CR": _SETTINGS}, 0))
 
 
 def test_the_engine_is_there_and_its_threads_are_pinned_before_the_unit_begins(make_unit, monkeypatch):
     """In this order: a library that comes later would not be reached."""
     done = []
-    monkeypatch.setattr(cr, "load_engine", lambda: done.append("loaded"))
+    monkeypatch.setattr(cr, "load_engine", lambda _: done.append("loaded"))
     monkeypatch.setattr(work, "_pin", lambda: done.append("pinned"))
-    begun = next(serve(each_cr, make_unit("P"), {"CR": None}, 0))
+    begun = next(serve(each_cr, make_unit("P"), {"CR": _SETTINGS}, 0))
     assert isinstance(begun, Begun)
     assert done == ["loaded", "pinned"]
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from mvi_ray.extract.cr import _execute, extract_cr
+from mvi_ray.extract.cr import extract_cr
+from mvi_ray.extract.stock import execute
 from mvi_ray.study import ConventionalRadiomics
 from mvi_ray.volume import Geometry, Mask, Volume
 
@@ -112,7 +113,7 @@ def test_the_engine_reproduces_every_baseline(real_data: Path, case: str, varian
     checks and its quiet surroundings are in force.
     """
     settings, values = baseline(real_data, case + variant)
-    found, _ = _execute(*read(real_data, case), {**settings, "additionalInfo": False}, {"Original": {}})
+    found, _ = execute(*read(real_data, case), {**settings, "additionalInfo": False}, {"Original": {}})
     found = {name.removeprefix("original_"): value for name, value in found.items()}
     assert len(values) >= 40
     assert off(case + variant, found, values) == {}

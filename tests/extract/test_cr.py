@@ -394,8 +394,8 @@ def test_what_stops_the_engine_is_told_with_its_own_words() -> None:
 def test_names_and_feature_sets_need_no_engine() -> None:
     """Light commands ask for them."""
     code = (
-        "import sys, mvi_ray.extract.cr as cr; cr._versions(); import mvi_ray.extract.threads; "
-        "print({'radiomics', 'SimpleITK', 'torch', 'scipy'} & set(sys.modules))"
+        "import sys, mvi_ray.extract.cr as cr; cr._versions('fast'); import mvi_ray.extract.threads; "
+        "print({'radiomics', 'SimpleITK', 'torch', 'scipy', 'numba'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "set()\n")

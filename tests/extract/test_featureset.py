@@ -82,14 +82,19 @@ def test_a_setting_that_moves_every_value_changes_every_identifier(change: dict[
     assert changed(**change) == set(ids())
 
 
+def test_values_of_the_fast_engine_are_a_set_of_their_own() -> None:
+    """However equal they are: the numbers of an engine that errs can be told from others."""
+    assert changed(engine="fast") == set(ids())
+
+
 def test_another_engine_changes_every_identifier(monkeypatch: pytest.MonkeyPatch) -> None:
     """A parity version or the version of a package is part of every identifier."""
     before = ids()
-    monkeypatch.setattr(cr_module, "ENGINE_PARITY", 2)
+    monkeypatch.setitem(cr_module.ENGINE_PARITY, "pyradiomics", 2)
     parity = ids()
     monkeypatch.undo()
-    versions = tuple((n, "0" if n == "SimpleITK" else v) for n, v in cr_module._versions())
-    monkeypatch.setattr(cr_module, "_versions", lambda: versions)
+    versions = tuple((n, "0" if n == "SimpleITK" else v) for n, v in cr_module._versions("pyradiomics"))
+    monkeypatch.setattr(cr_module, "_versions", lambda _: versions)
     package = ids()
     assert all(len({before[name], parity[name], package[name]}) == 3 for name in before)
 

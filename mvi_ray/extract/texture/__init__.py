@@ -1,0 +1,1 @@
+"""Texture of a discretised VOI: the five matrices of PyRadiomics and their features, compiled."""
