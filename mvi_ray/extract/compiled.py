@@ -17,5 +17,10 @@ def compiled(function: _Function) -> _Function:
 
     Division by zero gives infinity or NaN, as in NumPy.
     """
-    made: _Function = njit(cache=True, nogil=True, error_model="numpy")(function)
+    made: _Function
+    try:
+        made = njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:
+        # Neither the program's folder nor a cache of the user can be written: each process compiles.
+        made = njit(nogil=True, error_model="numpy")(function)
     return made
