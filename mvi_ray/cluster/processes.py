@@ -52,8 +52,8 @@ def end_unneeded(folder: str) -> None:
     """
     for one in processes_of(folder):
         with suppress(OSError):
-            command = (_PROC / str(one.pid) / "cmdline").read_bytes()
-            if any(name in command for name in _UNNEEDED):
+            command = (_PROC / str(one.pid) / "cmdline").read_bytes().split(b"\0")
+            if any(part.endswith(_UNNEEDED) for part in command) and _lives(one):
                 os.kill(one.pid, signal.SIGKILL)
 
 

@@ -85,7 +85,7 @@ def each_cr(unit: Unit, settings: Mapping[str, ConventionalRadiomics]) -> Iterat
     try:
         load_engine(family.engine)
     except ImportError as error:
-        raise ClusterError(f"{socket.gethostname()} cannot load PyRadiomics: {error}") from error
+        raise ClusterError(f"{socket.gethostname()} cannot load engine {family.engine}: {error}") from error
     _pin()
 
     def compute(volume: Volume, voi: Voi) -> tuple[dict[str, Any], ...]:

@@ -32,7 +32,8 @@ def check_mask(inside: Any, settings: Mapping[str, Any]) -> None:
 
 def check_grey_levels(intensities: Any, image_type: str, settings: Mapping[str, Any], most: int) -> None:
     """Refuse a discretisation whose matrices would exhaust the memory."""
-    low, high = float(np.min(intensities)), float(np.max(intensities))
+    # NaN is passed over by both engines, unless all are.
+    low, high = float(np.nanmin(intensities)), float(np.nanmax(intensities))
     if settings.get("binCount") is not None:
         levels, way_out = settings["binCount"], "lower `bin_count`"
     elif not (math.isfinite(low) and math.isfinite(high)):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OUT_OF_MEMORY = (
-    "memory ran out inside PyRadiomics; raise `bin_width` (fewer grey levels) or give each worker more memory"
+    "memory ran out inside {}; raise `bin_width` (fewer grey levels) or give each worker more memory"
 )
 
 
@@ -39,7 +39,7 @@ class _Messages(logging.Handler):
 
 
 @contextmanager
-def engine_conditions() -> Iterator[list[Message]]:
+def engine_conditions(engine: str = "PyRadiomics") -> Iterator[list[Message]]:
     """Surroundings in which an engine does what it does alone, and leaves no trace; its errors become ours.
 
     Yields what PyRadiomics warned of. Warnings made errors, or NumPy's floating-point errors made
@@ -66,10 +66,10 @@ def engine_conditions() -> Iterator[list[Message]]:
             raise
         except MemoryError as error:
             # The cause stays: who computes again with more memory tells it by that.
-            raise ExtractionError(_OUT_OF_MEMORY) from error
+            raise ExtractionError(_OUT_OF_MEMORY.format(engine)) from error
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
-            msg = f"PyRadiomics stopped: {text}; check the image and the mask of this VOI"
+            msg = f"{engine} stopped: {text}; check the image and the mask of this VOI"
             raise ExtractionError(msg) from error
         finally:
             logger.handlers, level, logger.propagate = before
@@ -79,4 +79,4 @@ def engine_conditions() -> Iterator[list[Message]]:
     # The engine turns any exception of a single feature into NaN, even one that a larger
     # machine would not have seen.
     if any("MemoryError" in message.text for message in messages.kept):
-        raise ExtractionError(_OUT_OF_MEMORY) from MemoryError("within one feature")
+        raise ExtractionError(_OUT_OF_MEMORY.format(engine)) from MemoryError("within one feature")

@@ -61,7 +61,7 @@ _FILTERS: Mapping[str, tuple[float, float]] = {
 """Filter to seconds for a million voxels of the box, and of the VOI."""
 
 _SHARE: Mapping[str, float] = {"pyradiomics": 1.0, "fast": 0.13}
-"""Of the stock engine's seconds, for each engine."""
+"""What each engine takes of the stock one's seconds for shape, LBP-3D and the features of an image."""
 
 _USUAL_POINTS = 42
 """Corners of an icosphere divided once."""
@@ -174,16 +174,17 @@ class ConventionalCost:
         inside = size.inside(self._settings.spacing_mm) / 1e6
         filtered = size.filtered(self._settings.spacing_mm) / 1e6
         per_image = _IMAGE_S + _TEXTURE_S * inside + _EIGENVALUES_S * self.grey_levels(phase) ** 3
+        share = _SHARE[self._settings.engine]
         seconds = _FIXED_S + load_seconds(size.image_voxels) + _RESAMPLE_S * filtered
-        seconds += per_image * len(image_types)
+        seconds += share * per_image * len(image_types)
         if _WITH_SHAPE in image_types:
-            seconds += _SHAPE_S * inside ** (4 / 3)
+            seconds += share * _SHAPE_S * inside ** (4 / 3)
         for name, count in self._wanted(image_types).items():
             of_box, of_voi = _FILTERS[name]
             times = 1 if name in _ONCE else count
             points = self._points / _USUAL_POINTS if name == "LBP3D" else 1
-            seconds += times * (of_box * filtered + of_voi * points * inside)
-        return seconds * _SHARE[self._settings.engine]
+            seconds += times * (of_box * filtered + share * of_voi * points * inside)
+        return seconds
 
     def bytes(self, size: VoiSize, phase: str, image_types: Collection[str | None]) -> int:
         """Most memory of a worker that measures the wanted images of one VOI; on the safe side."""
@@ -194,6 +195,9 @@ class ConventionalCost:
         images = _FILTERED_BYTES["Wavelet" if "Wavelet" in wanted else "other"] * filtered
         # One zone may hold every voxel: a row of the zone matrix for each level, and its copies.
         matrices = 3 * 8 * levels * inside + 6 * 8 * 13 * levels**2
+        if self._settings.engine == "fast":
+            # Pairs in a triangle, and a few fields of the box.
+            matrices = 2 * levels**2 + 40 * filtered
         # Spherical patterns: around each voxel points with their place, value and complex coefficients.
         sphere = self._points * (40 + 16 * self._coefficients) * inside if "LBP3D" in wanted else 0.0
         return int(_WORKER_BYTES + _HELD_BYTES * size.image_voxels + images + max(matrices, sphere))

@@ -47,18 +47,47 @@ _HEARD = frozenset(
 )
 
 
+# Arguments of filters.
+_OF_FILTERS = frozenset(
+    {
+        "wavelet",
+        "sigma",
+        "gradientUseSpacing",
+        "lbp2DRadius",
+        "lbp2DSamples",
+        "lbp2DMethod",
+        "lbp3DLevels",
+        "lbp3DIcosphereRadius",
+        "lbp3DIcosphereSubdivision",
+    }
+)
+
+
 def load() -> None:
-    """Import all that computes."""
+    """Import and compile all that computes: half a minute once on a machine."""
     import radiomics.featureextractor  # noqa: F401
 
+    inside = np.ones((3, 3, 3), bool)
+    with engine_conditions("engine fast"):
+        shape_features(inside, (1.0, 1.0, 1.0))
+        for kind in (np.float32, np.float64):
+            image = np.arange(27, dtype=kind).reshape(inside.shape)
+            features_of_region(Region.of(inside), image.ravel(), 1.0, {"binWidth": 0.1})
+            binary_patterns_3d(image, inside, 2, 1.0, 1)
 
-def check_settings(settings: Mapping[str, Any]) -> None:
+
+def check_settings(settings: Mapping[str, Any], enabled: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse what this engine does not do.
+
+    Args:
+        settings: of the engine.
+        enabled: filter → its own settings.
 
     Raises:
         StudyError: names the setting.
     """
-    unheard = sorted(settings.keys() - _HEARD)
+    own = {key for one in enabled.values() for key in one}
+    unheard = sorted((settings.keys() - _HEARD) | (own - _OF_FILTERS))
     if unheard:
         msg = f"engine fast does not know the setting {unheard[0]}; choose engine: pyradiomics"
         raise StudyError(msg)
@@ -103,13 +132,13 @@ def execute(
         StudyError: a setting is none that this engine knows.
         ExtractionError: the VOI cannot be measured with these settings.
     """
-    check_settings(settings)
+    check_settings(settings, enabled)
     import SimpleITK as sitk
     from radiomics import imageoperations
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
     values: dict[str, float] = {}
-    with engine_conditions() as messages:
+    with engine_conditions("engine fast") as messages:
         # As the stock extractor understands them: an interpolator by name, for one.
         told = RadiomicsFeatureExtractor(**settings).settings
         image, label = RadiomicsFeatureExtractor.loadImage(image, label, None, **told)

@@ -63,7 +63,7 @@ def test_an_engine_that_cannot_be_loaded_is_no_failure_of_a_voi(make_unit, monke
         raise ImportError("libgomp.so.1 is not there")
 
     monkeypatch.setattr(cr, "load_engine", load)
-    with pytest.raises(ClusterError, match=r"cannot load PyRadiomics: libgomp.so.1 is not there"):
+    with pytest.raises(ClusterError, match=r"cannot load engine pyradiomics: libgomp.so.1 is not there"):
         next(serve(each_cr, make_unit("P"), {"CR": _SETTINGS}, 0))
 
 

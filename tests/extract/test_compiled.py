@@ -34,3 +34,15 @@ def test_division_by_zero_is_that_of_numpy():
     divided = compiled.compiled(lambda value, by: value / by)
     assert divided(1.0, 0.0) == np.inf
     assert divided(0.0, 0.0) == pytest.approx(np.nan, nan_ok=True)
+
+
+def test_a_full_disk_costs_the_time_of_compiling_only(monkeypatch):
+    """A home over its quota is no fault of a VOI."""
+    made = compiled.njit(cache=True)(_half)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(made._cache, "save_overload", full)
+    compiled._keep_if_possible(made)
+    assert made(np.ones(2)).tolist() == [0.5] * 2

@@ -93,9 +93,11 @@ def test_all_values_of_pyradiomics_own_cases_are_the_same(real_data: Path, case:
 
 def test_a_setting_that_it_does_not_know_is_refused_by_name():
     """Left out in silence it would give other values."""
-    check_settings({"binWidth": 5.0, "label": 1})
+    check_settings({"binWidth": 5.0, "label": 1}, {"LoG": {"sigma": [1.0]}})
     with pytest.raises(StudyError, match=r"does not know the setting distances; choose engine: pyradiomics"):
-        check_settings({"binWidth": 5.0, "distances": [2]})
+        check_settings({"binWidth": 5.0, "distances": [2]}, {})
+    with pytest.raises(StudyError, match="does not know the setting binWidth"):
+        check_settings({}, {"LoG": {"sigma": [1.0], "binWidth": 1.0}})
 
 
 def test_a_mask_or_levels_that_cannot_be_measured_are_refused_as_by_the_stock_engine():

@@ -36,3 +36,25 @@ def test_a_value_that_only_one_engine_has_is_a_difference():
         (found,) = differences({"glcm_Id": value}, {"glcm_Id": wanted})
         assert found.reason is None
     assert len(differences({}, {"glcm_Id": 1.0})) == 1
+
+
+def test_an_infinite_value_and_one_that_only_we_have_are_differences():
+    """Infinity is within no tolerance."""
+    assert len(differences({"glcm_Contrast": 1.0}, {"glcm_Contrast": math.inf})) == 1
+    (surplus,) = differences({"glcm_Id": 0.0}, {})
+    assert (surplus.value, surplus.reason) == (0.0, None)
+
+
+def test_what_cancels_in_a_shade_is_as_large_as_its_terms():
+    """Thousands of levels make larger numbers, and larger rounding."""
+    expected = {"glcm_ClusterTendency": 1e6, "glcm_ClusterShade": 0.0}
+    (found,) = differences({**expected, "glcm_ClusterShade": 1e-6}, expected)
+    assert found.reason is not None
+    (found,) = differences({**expected, "glcm_ClusterShade": 1.0}, expected)
+    assert found.reason is None
+
+
+def test_the_root_of_an_eigenvalue_near_one_is_not_rounding():
+    """Where there is a correlation nothing is ill-conditioned."""
+    (found,) = differences({"glcm_MCC": 0.9999999}, {"glcm_MCC": 1.0})
+    assert found.reason is None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.linalg import LinearOperator, eigs
+from scipy.sparse.linalg import LinearOperator, eigs, eigsh
 
 from mvi_ray.extract.compiled import compiled
 
@@ -24,8 +24,9 @@ _EPS = np.spacing(1)
 # A full solver is quicker up to here.
 _SMALL = 96
 _STEPS = 300
-# Beyond this a dense matrix of all levels takes too long.
-_DENSE = 700
+# Beyond this a dense matrix of all levels takes too long: symmetric, and not.
+_FULL, _DENSE = 2_000, 700
+_NOTHING = 1e-14
 # Share by which PyRadiomics' own summand of the divisor may move the value before all is done its way.
 _MOVED = 1e-6
 
@@ -39,12 +40,32 @@ def second_eigenvalue(pairs: Pairs) -> float:
         return 0.0
     p = np.where(pairs.first == pairs.second, 2, 1) * pairs.often / margin.sum()
     scaled = p / np.sqrt(px[pairs.first] * px[pairs.second])
-    find = _full if pairs.levels <= _SMALL else _lanczos
-    value, vector = find(pairs.first, pairs.second, scaled, np.sqrt(px))
+    value, vector = _largest(pairs, scaled, np.sqrt(px))
     exact = _with_summand(pairs.first, pairs.second, scaled, px, value, vector)
     if abs(exact - value * value) > _MOVED * exact:
         return _as_pyradiomics(pairs, p, px)
-    return exact
+    # Rounding of 0 would have a root of its own.
+    return exact if exact > _NOTHING else 0.0
+
+
+def _largest(
+    pairs: Pairs, scaled: NDArray[np.float64], top: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Eigenvalue of S of largest size besides the known one, and its vector."""
+    if pairs.levels > _SMALL:
+        value, vector, found = _lanczos(pairs.first, pairs.second, scaled, top)
+        if found:
+            return value, vector
+    # Levels that follow one another, as in a ramp, have eigenvalues close together.
+    if pairs.levels <= _FULL:
+        return _full(pairs.first, pairs.second, scaled, top)
+    shape = pairs.levels, pairs.levels
+    half = scaled * np.where(pairs.first == pairs.second, 0.5, 1.0)
+    ends = np.concatenate([pairs.first, pairs.second]), np.concatenate([pairs.second, pairs.first])
+    s = csr_array((np.tile(half, 2), ends), shape)
+    without = LinearOperator(shape, matvec=lambda x: s @ x - top * (top @ x), dtype=np.float64)
+    values, vectors = eigsh(without, k=1, which="LM", v0=vector, ncv=100, tol=1e-12, maxiter=100_000)
+    return float(values[0]), np.ascontiguousarray(vectors[:, 0])
 
 
 def _full(
@@ -53,7 +74,7 @@ def _full(
     scaled: NDArray[np.float64],
     top: NDArray[np.float64],
 ) -> tuple[float, NDArray[np.float64]]:
-    """Eigenvalue of S of largest size besides the known one, and its vector."""
+    """By a dense matrix."""
     dense = np.zeros((top.size, top.size))
     dense[first, second] = scaled
     dense[second, first] = scaled
@@ -86,8 +107,8 @@ def _lanczos(
     second: NDArray[np.int64],
     scaled: NDArray[np.float64],
     top: NDArray[np.float64],
-) -> tuple[float, NDArray[np.float64]]:
-    """As `_full`, by Lanczos' method: each new direction is made orthogonal to all before it."""
+) -> tuple[float, NDArray[np.float64], bool]:
+    """By Lanczos' method, each new direction orthogonal to all before it; whether it was found."""
     n = top.size
     limit = min(_STEPS, n)
     basis = np.zeros((limit + 1, n))
@@ -113,14 +134,15 @@ def _lanczos(
             values, vectors = np.linalg.eigh(np.ascontiguousarray(small[:used, :used]))
             best = 0 if -values[0] > values[used - 1] else used - 1
             # The error of the value is the square of this over the gap to the next one.
-            if last or norm * abs(vectors[step, best]) < 1e-9 * abs(values[best]):
+            found = norm < 1e-13 or norm * abs(vectors[step, best]) < 1e-9 * abs(values[best])
+            if last or found:
                 break
         small[step, used] = small[used, step] = norm
         basis[used] = y / norm
     vector = np.zeros(n)
     for k in range(used):
         vector += vectors[k, best] * basis[k]
-    return values[best], vector
+    return values[best], vector, found
 
 
 @compiled

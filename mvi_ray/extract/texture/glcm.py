@@ -47,6 +47,7 @@ NAMES = (
     "SumSquares",
 )
 _EPS = np.spacing(1)
+_NOTHING = 1e-13
 
 
 def glcm_features(levels: Levels) -> dict[str, float]:
@@ -88,14 +89,15 @@ def _features(pairs: Pairs, grey: NDArray[np.int64]) -> dict[str, float]:
         "JointEnergy": joint.energy,
         "JointEntropy": joint.entropy,
         "Imc1": (joint.entropy - hxy1) / joint.entropy_x if joint.entropy_x else 0.0,
-        "Imc2": 0.0 if hxy2 == joint.entropy else _root(1 - np.exp(-2 * (hxy2 - joint.entropy))),
+        "Imc2": _root(1 - np.exp(-2 * (hxy2 - joint.entropy))),
         "MaximumProbability": joint.most,
         "SumSquares": joint.variance,
     }
 
 
 def _root(value: float) -> float:
-    return float(np.sqrt(value)) if value >= 0 else np.nan
+    """Of a difference; what is rounding counts as 0, where PyRadiomics' is 0, a root of it, or NaN."""
+    return float(np.sqrt(value)) if value > _NOTHING else 0.0
 
 
 class _Joint(NamedTuple):

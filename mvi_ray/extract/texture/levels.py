@@ -104,14 +104,16 @@ def _digitised(values: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[np.i
     """`numpy.digitize` of rising edges that are all but evenly spaced."""
     numbers = np.empty(values.size, np.int64)
     last = edges.size - 1
-    per_width = last / (edges[last] - edges[0]) if last > 0 else 0.0
+    # A width below the spacing of single-precision numbers makes equal edges, or none.
+    span = edges[last] - edges[0] if last > 0 else 0.0
+    per_width = last / span if span > 0 else 0.0
     for i in range(values.size):
         value = np.float64(values[i])
         if np.isnan(value):
             numbers[i] = edges.size
             continue
         # A guess, put right by the edges themselves.
-        number = int(min(max((value - edges[0]) * per_width, 0.0), float(last)))
+        number = int(min(max((value - edges[0]) * per_width, 0.0), float(last))) if last >= 0 else 0
         while number <= last and edges[number] <= value:
             number += 1
         while number > 0 and edges[number - 1] > value:

@@ -88,6 +88,26 @@ def test_rare_levels_that_stand_apart_keep_their_correlation():
     assert unexplained(image.astype(np.float32), inside, {"binWidth": 5.0}) == []
 
 
+@pytest.mark.parametrize("levels", [50, 400])
+def test_levels_that_follow_one_another_keep_their_correlation(levels):
+    """A ramp, as a bias field makes it: its eigenvalues lie close together."""
+    image = np.broadcast_to(np.arange(levels) + 0.5, (2, 2, levels)).copy()
+    assert unexplained(image, np.ones(image.shape, bool), {"binWidth": 1.0}) == []
+
+
+def test_a_ramp_of_thousands_of_levels_is_nearly_perfectly_correlated():
+    """Each level has its neighbours only."""
+    image = np.broadcast_to(np.arange(2400) + 0.5, (1, 2, 2400)).copy()
+    found = by_us(image, np.ones(image.shape, bool), {"binWidth": 1.0})
+    assert 1 - 1e-5 < found["glcm_MCC"] <= 1 + 1e-12
+
+
+def test_a_width_below_the_spacing_of_numbers_is_that_of_pyradiomics():
+    """Single precision knows no such edges."""
+    image = (1e7 + np.arange(64)).astype(np.float32).reshape(4, 4, 4)
+    assert unexplained(image, np.ones(image.shape, bool), {"binWidth": 0.4}) == []
+
+
 def test_intensities_that_are_no_number_count_as_in_pyradiomics():
     """LBP-3D gives NaN as kurtosis of a flat surrounding: the highest level, and left out of statistics."""
     rng = np.random.default_rng(0)
